@@ -1,0 +1,8 @@
+//! Mosaic Coordinator: turns the issues of a self-hosted Gitea or Forgejo into finished, verified work
+//! by AI coding agents.
+//!
+//! The modules form five layers; each imports from lower layers only (a test holds them to it):
+//! 1 `app`, `cli` · 2 `http`, `actor` · 3 `store`, `forge`, `workspace`, `agent`, `gate`, `parse` ·
+//! 4 `process`, `runtime`, `config`, `telemetry` · 5 `domain`.
+
+pub mod domain;
