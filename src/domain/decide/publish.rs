@@ -1,0 +1,87 @@
+//! What became of a green commit on the forge.
+
+use super::Step;
+use crate::domain::{
+    command::PublishOutcome,
+    event::TaskEvent,
+    id::{CommitId, TreeId},
+    task::{Candidate, ContinueCause, Ended, ParkCause, Phase, TaskKey},
+};
+
+impl Step<'_> {
+    fn publishing(&self, key: &TaskKey) -> Option<&Candidate> {
+        match self.current(key).map(|task| &task.phase) {
+            Some(Phase::Publishing(candidate) | Phase::InReview(candidate)) => Some(candidate),
+            _ => None,
+        }
+    }
+
+    pub(super) fn pushed(&mut self, key: &TaskKey, commit: CommitId, tree: TreeId) {
+        // What is on the forge is true whatever the task's state is by now.
+        if self.current(key).is_some_and(|task| task.pushed.as_ref() != Some(&commit)) {
+            self.emit(key, TaskEvent::Pushed { commit, tree });
+        }
+    }
+
+    pub(super) fn pull_opened(&mut self, key: &TaskKey, number: u64) {
+        if self.current(key).is_some_and(|task| task.pull_request != Some(number)) {
+            self.emit(key, TaskEvent::PullOpened { number });
+        }
+    }
+
+    pub(super) fn publish_ended(&mut self, key: &TaskKey, commit: &CommitId, outcome: PublishOutcome) {
+        let Some(candidate) = self.publishing(key) else { return };
+        if candidate.commit != *commit {
+            return;
+        }
+        let candidate = candidate.clone();
+        match outcome {
+            PublishOutcome::Merged => self.emit(key, TaskEvent::Merged { by_person: false }),
+            PublishOutcome::WaitsForReview(reason) => {
+                self.end_session(key, Ended::Finished, None, true);
+                self.emit(key, TaskEvent::WaitsForReview { candidate, reason });
+            }
+            PublishOutcome::BaseMoved { ground, candidate } => {
+                self.emit(key, TaskEvent::BaseMoved { ground, candidate });
+            }
+            PublishOutcome::Conflicted { ground, files } => self.conflicted(key, ground, files),
+            PublishOutcome::Refused(reason) => self.park(key, ParkCause::Work, reason),
+        }
+    }
+
+    fn conflicted(&mut self, key: &TaskKey, ground: Box<crate::domain::task::Ground>, files: Vec<String>) {
+        let spent = self.current(key).is_some_and(|task| task.conflict_turn_spent);
+        if spent {
+            let reason = format!(
+                "the work conflicts with {} in {}, and the one turn to resolve it is spent",
+                ground.base_branch,
+                super::listed(&files)
+            );
+            self.park(key, ParkCause::Work, reason);
+            return;
+        }
+        self.emit(key, TaskEvent::Conflicted { ground, files: files.clone() });
+        let what = vec![format!("merge conflict in {}", super::listed(&files))];
+        self.go_on(key, ContinueCause::Conflict { files }, &what);
+    }
+
+    pub(super) fn closed(&mut self, key: &TaskKey) {
+        if self.current(key).is_some_and(|task| task.merged && !task.is_over()) {
+            self.finish(key);
+        }
+    }
+
+    pub(super) fn close_refused(&mut self, key: &TaskKey, reason: String) {
+        let Some(candidate) = self.publishing(key).cloned() else { return };
+        if self.current(key).is_some_and(|task| task.reason.as_ref() == Some(&reason)) {
+            return;
+        }
+        self.end_session(key, Ended::Finished, None, true);
+        self.emit(key, TaskEvent::WaitsForReview { candidate, reason: Some(reason) });
+    }
+
+    pub(super) fn finish(&mut self, key: &TaskKey) {
+        self.end_session(key, Ended::Finished, None, true);
+        self.emit(key, TaskEvent::Done);
+    }
+}

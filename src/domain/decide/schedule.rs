@@ -1,0 +1,120 @@
+//! Which ready task gets a slot, and on what route.
+
+use super::Step;
+use crate::domain::{
+    event::TaskEvent,
+    id::IssueRef,
+    metadata::{Difficulty, Field},
+    policy::Rules,
+    route::{self, Capability, Route, RouteInput},
+    state::State,
+    task::{ParkCause, Phase, Task, TaskKey},
+};
+
+/// Why a ready task does not start at this moment; `None`: nothing is in its way.
+pub fn waiting_reason(state: &State, rules: &Rules, task: &Task, now_ms: i64) -> Option<String> {
+    if let Some(why) = &rules.start_barred {
+        return Some(why.clone());
+    }
+    if task.not_before_ms > now_ms {
+        let wait_s = (task.not_before_ms - now_ms).div_euclid(1000) + 1;
+        let why = task.reason.as_deref().unwrap_or("an earlier try failed");
+        return Some(format!("{why}; the next try is in {wait_s} s"));
+    }
+    if let Some(route) = &task.route
+        && let Some(why) = rules.unusable_agents.get(&route.agent)
+    {
+        return Some(format!("the agent `{}` cannot be started: {why}", route.agent));
+    }
+    let ahead = state.ready().take_while(|turnout| *turnout.issue() != task.key.issue).count();
+    if state.active() >= rules.max_tasks {
+        return Some(format!(
+            "waits for a slot: {} of {} tasks are at work (policy.max_tasks) and {ahead} ready {} ahead of it",
+            state.active(),
+            rules.max_tasks,
+            if ahead == 1 { "task is" } else { "tasks are" },
+        ));
+    }
+    let limit = rules.max_tasks_per_repository;
+    let active_here = state.active_in(&task.key.issue.repo);
+    if limit > 0 && active_here >= limit {
+        return Some(format!(
+            "waits for a slot: {active_here} of {limit} tasks are at work in {} (policy.max_tasks_per_repository)",
+            task.key.issue.repo
+        ));
+    }
+    None
+}
+
+impl Step<'_> {
+    /// Gives slots to ready tasks, in order, as long as there are any.
+    pub(super) fn start_ready(&mut self) {
+        if self.rules.start_barred.is_some() {
+            return;
+        }
+        let ready: Vec<IssueRef> = self.state.ready().map(|turnout| turnout.issue().clone()).collect();
+        for issue in ready {
+            if self.state.active() >= self.rules.max_tasks {
+                return;
+            }
+            self.start(&issue);
+        }
+    }
+
+    fn start(&mut self, issue: &IssueRef) {
+        let Some(task) = self.state.task(issue) else { return };
+        if !matches!(task.phase, Phase::Ready) || task.not_before_ms > self.now_ms {
+            return;
+        }
+        let limit = self.rules.max_tasks_per_repository;
+        if limit > 0 && self.state.active_in(&issue.repo) >= limit {
+            return;
+        }
+        let key = task.key.clone();
+        let Some(route) = self.route_of(task) else {
+            let missing = if self.rules.agents.is_empty() { "agent is configured: add [agents.NAME]" } else { "model is configured: add [models.NAME]" };
+            self.park(&key, ParkCause::NotConfigured, format!("no {missing} to the configuration"));
+            return;
+        };
+        let unusable = self.rules.unusable_agents.contains_key(&route.agent);
+        if task.route.as_ref() != Some(&route) {
+            self.emit(&key, TaskEvent::Routed { route });
+        }
+        if !unusable {
+            self.emit(&key, TaskEvent::Preparing);
+        }
+    }
+
+    /// The route in force while its model is configured and work began; else a fresh choice.
+    fn route_of(&self, task: &Task) -> Option<Route> {
+        let in_force = task.route.as_ref();
+        if let Some(route) = in_force
+            && !task.sessions.is_empty()
+            && self.rules.models.contains_key(&route.model)
+        {
+            return Some(route.clone());
+        }
+        let at_least = in_force.filter(|_| !task.sessions.is_empty()).map(|route| route.capability);
+        route::route(self.route_input(task, at_least), &self.rules.models)
+    }
+
+    fn route_input<'t>(&'t self, task: &Task, at_least: Option<Capability>) -> RouteInput<'t> {
+        let metadata = self.state.issue(&task.key.issue).map(|record| &record.metadata);
+        let wanted = |field: Option<&'t Field<String>>| field.map(|field| field.value.as_str());
+        RouteInput {
+            difficulty: metadata.and_then(|m| m.difficulty.as_ref()).map_or(Difficulty::Medium, |field| field.value),
+            estimate_tokens: task.estimate.tokens,
+            wanted_model: wanted(metadata.and_then(|m| m.model.as_ref())),
+            wanted_agent: wanted(metadata.and_then(|m| m.agent.as_ref())),
+            at_least,
+        }
+    }
+
+    /// A more capable route than the one in force, if one is configured.
+    pub(super) fn escalation_of(&self, key: &TaskKey) -> Option<Route> {
+        let task = self.current(key)?;
+        let route = task.route.as_ref()?;
+        route::escalation(route.capability, self.route_input(task, None), &self.rules.models)
+            .filter(|next| !self.rules.unusable_agents.contains_key(&next.agent))
+    }
+}

@@ -1,0 +1,74 @@
+//! The catalogue of invariants: what must hold after every decision.
+//!
+//! The caller panics on a violation in tests and counts and alarms in production.
+
+use std::collections::BTreeSet;
+
+use super::{
+    id::CommitId,
+    state::State,
+    task::{Phase, Task},
+};
+
+/// A broken promise.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// Its name in the catalogue, `I3`.
+    pub name: &'static str,
+    /// What was found.
+    pub detail: String,
+}
+
+/// Everything in `state` that breaks an invariant that the state alone can show.
+pub fn violations(state: &State) -> Vec<Violation> {
+    let mut found = Vec::new();
+    let mut published: BTreeSet<&CommitId> = BTreeSet::new();
+    for task in state.tasks() {
+        found.extend(one_live_session(task));
+        found.extend(running_means_unblocked(state, task));
+        found.extend(published_means_green(task));
+        found.extend(over_means_no_session(task));
+        if let Phase::Publishing(candidate) = &task.phase
+            && !published.insert(&candidate.commit)
+        {
+            found.push(Violation { name: "I6", detail: format!("{} is published by two tasks", candidate.commit) });
+        }
+    }
+    found
+}
+
+/// I3: at most one live session per task.
+fn one_live_session(task: &Task) -> Option<Violation> {
+    let live = task.sessions.iter().filter(|session| session.ended.is_none()).count();
+    let last_lives = task.sessions.last().is_none_or(|session| session.ended.is_none());
+    (live > 1 || (live == 1 && !last_lives))
+        .then(|| Violation { name: "I3", detail: format!("{} has {live} live sessions", task.key.issue) })
+}
+
+/// I4: running ⇒ every blocker closed.
+fn running_means_unblocked(state: &State, task: &Task) -> Option<Violation> {
+    let running = matches!(task.phase, Phase::Preparing | Phase::Running { .. } | Phase::Gating(_));
+    (running && !state.graph().is_free(&task.key.issue)).then(|| Violation {
+        name: "I4",
+        detail: format!("{} is at work although it is blocked", task.key.issue),
+    })
+}
+
+/// I5: published ⇒ all gates green for that tree and gate set.
+fn published_means_green(task: &Task) -> Option<Violation> {
+    let (Phase::Publishing(candidate) | Phase::InReview(candidate)) = &task.phase else { return None };
+    let gate_set = task.ground.as_ref().map(|ground| &ground.gate_set);
+    let proven = task.report.as_ref().is_some_and(|report| {
+        report.is_green() && report.tree == candidate.tree && Some(&report.gate_set) == gate_set
+    });
+    (!proven).then(|| Violation {
+        name: "I5",
+        detail: format!("{} publishes {} without a green report", task.key.issue, candidate.commit),
+    })
+}
+
+/// I9, as far as the state shows it: a task that is over has no live session.
+fn over_means_no_session(task: &Task) -> Option<Violation> {
+    (task.is_over() && task.live_session().is_some())
+        .then(|| Violation { name: "I9", detail: format!("{} is over but has a live session", task.key.issue) })
+}

@@ -1,0 +1,236 @@
+//! The state: the fold of all events, with the indexes that decisions need.
+//!
+//! Owns nothing that the events do not say: graph, ready order and counts are derived, and rebuilt after a snapshot
+//! is read.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    estimate::{self, Finished},
+    graph::Graph,
+    id::{IssueRef, RepoRef},
+    issue::IssueSnapshot,
+    metadata::{Metadata, Priority},
+    task::{Phase, Task},
+};
+
+/// What is known of one issue.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct IssueRecord {
+    /// What the forge said last.
+    pub snapshot: IssueSnapshot,
+    /// What its text asks for.
+    pub metadata: Metadata,
+}
+
+/// Where a ready task stands in the order of starting: priority, then age, then number, then repository.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Turnout {
+    priority: Priority,
+    created_ms: i64,
+    number: u64,
+    issue: IssueRef,
+}
+
+impl Turnout {
+    /// The issue that stands here.
+    pub fn issue(&self) -> &IssueRef {
+        &self.issue
+    }
+}
+
+/// Everything that decisions are made from.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(from = "Kept", into = "Kept")]
+pub struct State {
+    pub(super) issues: BTreeMap<IssueRef, IssueRecord>,
+    pub(super) unreadable: BTreeSet<IssueRef>,
+    pub(super) tasks: BTreeMap<IssueRef, Task>,
+    pub(super) history: BTreeMap<RepoRef, Vec<Finished>>,
+    pub(super) graph: Graph<IssueRef>,
+    ready: BTreeSet<Turnout>,
+    active: BTreeSet<IssueRef>,
+    active_by_repo: BTreeMap<RepoRef, usize>,
+}
+
+/// The part of the state that a snapshot keeps.
+#[derive(Clone, Serialize, Deserialize)]
+struct Kept {
+    issues: Vec<IssueRecord>,
+    unreadable: BTreeSet<IssueRef>,
+    tasks: Vec<Task>,
+    history: Vec<(RepoRef, Vec<Finished>)>,
+}
+
+impl From<State> for Kept {
+    fn from(state: State) -> Self {
+        Self {
+            issues: state.issues.into_values().collect(),
+            unreadable: state.unreadable,
+            tasks: state.tasks.into_values().collect(),
+            history: state.history.into_iter().collect(),
+        }
+    }
+}
+
+impl From<Kept> for State {
+    fn from(kept: Kept) -> Self {
+        let mut state = Self { history: kept.history.into_iter().collect(), ..Self::default() };
+        for record in kept.issues {
+            state.put_issue(record);
+        }
+        for issue in kept.unreadable {
+            state.put_unreadable(issue);
+        }
+        for task in kept.tasks {
+            state.put_task(task);
+        }
+        state
+    }
+}
+
+impl PartialEq for State {
+    fn eq(&self, other: &Self) -> bool {
+        let Self { issues, unreadable, tasks, history, graph: _, ready, active, active_by_repo } = self;
+        *issues == other.issues
+            && *unreadable == other.unreadable
+            && *tasks == other.tasks
+            && *history == other.history
+            && *ready == other.ready
+            && *active == other.active
+            && *active_by_repo == other.active_by_repo
+    }
+}
+
+impl State {
+    /// The task on an issue: the latest generation.
+    pub fn task(&self, issue: &IssueRef) -> Option<&Task> {
+        self.tasks.get(issue)
+    }
+
+    /// All tasks, by issue.
+    pub fn tasks(&self) -> impl Iterator<Item = &Task> {
+        self.tasks.values()
+    }
+
+    /// What is known of an issue.
+    pub fn issue(&self, issue: &IssueRef) -> Option<&IssueRecord> {
+        self.issues.get(issue)
+    }
+
+    /// Whether an issue was found to be unreadable.
+    pub fn is_unreadable(&self, issue: &IssueRef) -> bool {
+        self.unreadable.contains(issue)
+    }
+
+    /// The dependency graph.
+    pub fn graph(&self) -> &Graph<IssueRef> {
+        &self.graph
+    }
+
+    /// Ready tasks in the order of starting.
+    pub fn ready(&self) -> impl Iterator<Item = &Turnout> {
+        self.ready.iter()
+    }
+
+    /// Tasks that take a slot.
+    pub fn active(&self) -> usize {
+        self.active.len()
+    }
+
+    /// The tasks that take a slot.
+    pub fn active_tasks(&self) -> impl Iterator<Item = &Task> {
+        self.active.iter().filter_map(|issue| self.tasks.get(issue))
+    }
+
+    /// Tasks that take a slot in one repository.
+    pub fn active_in(&self, repo: &RepoRef) -> usize {
+        self.active_by_repo.get(repo).copied().unwrap_or(0)
+    }
+
+    /// What a repository's finished tasks teach about estimates, oldest first.
+    pub fn history(&self, repo: &RepoRef) -> &[Finished] {
+        self.history.get(repo).map_or(&[], Vec::as_slice)
+    }
+
+    pub(super) fn put_issue(&mut self, record: IssueRecord) {
+        let issue = record.snapshot.issue.clone();
+        self.unreadable.remove(&issue);
+        super::evolve::link(&mut self.graph, &record);
+        self.unindex(&issue);
+        self.issues.insert(issue.clone(), record);
+        self.index(&issue);
+    }
+
+    pub(super) fn put_unreadable(&mut self, issue: IssueRef) {
+        self.graph.set_state(issue.clone(), super::graph::NodeState::Unknown);
+        self.unreadable.insert(issue);
+    }
+
+    pub(super) fn put_task(&mut self, task: Task) {
+        let issue = task.key.issue.clone();
+        self.unindex(&issue);
+        self.tasks.insert(issue.clone(), task);
+        self.index(&issue);
+    }
+
+    /// Changes a task and keeps the indexes true.
+    pub(super) fn change_task(&mut self, issue: &IssueRef, change: impl FnOnce(&mut Task)) {
+        self.unindex(issue);
+        if let Some(task) = self.tasks.get_mut(issue) {
+            change(task);
+        }
+        self.index(issue);
+    }
+
+    pub(super) fn record_history(&mut self, repo: RepoRef, finished: Finished) {
+        let latest = self.history.entry(repo).or_default();
+        latest.push(finished);
+        if latest.len() > estimate::CALIBRATION_TASKS {
+            latest.remove(0);
+        }
+    }
+
+    fn turnout(&self, issue: &IssueRef) -> Option<Turnout> {
+        let task = self.tasks.get(issue)?;
+        let record = self.issues.get(issue);
+        let priority = record
+            .and_then(|record| record.metadata.priority.as_ref())
+            .map_or(Priority::Normal, |field| field.value);
+        let created_ms = record.map_or(task.accepted_ms, |record| record.snapshot.created_ms);
+        Some(Turnout { priority, created_ms, number: issue.number, issue: issue.clone() })
+    }
+
+    fn unindex(&mut self, issue: &IssueRef) {
+        let Some(task) = self.tasks.get(issue) else { return };
+        if task.is_active() {
+            self.active.remove(issue);
+            if let Some(count) = self.active_by_repo.get_mut(&issue.repo) {
+                *count -= 1;
+                if *count == 0 {
+                    self.active_by_repo.remove(&issue.repo);
+                }
+            }
+        }
+        if matches!(task.phase, Phase::Ready)
+            && let Some(turnout) = self.turnout(issue)
+        {
+            self.ready.remove(&turnout);
+        }
+    }
+
+    fn index(&mut self, issue: &IssueRef) {
+        let Some(task) = self.tasks.get(issue) else { return };
+        if task.is_active() {
+            self.active.insert(issue.clone());
+            *self.active_by_repo.entry(issue.repo.clone()).or_default() += 1;
+        }
+        if matches!(task.phase, Phase::Ready)
+            && let Some(turnout) = self.turnout(issue)
+        {
+            self.ready.insert(turnout);
+        }
+    }
+}
