@@ -5,27 +5,51 @@ use serde::{Deserialize, Serialize};
 use super::id::IssueRef;
 
 /// How hard an issue is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Difficulty {
     /// Any model may take it.
     Easy,
     /// The default.
+    #[default]
     Medium,
     /// Only models of high capability.
     Hard,
 }
 
+impl Difficulty {
+    /// The word for it, as an issue says it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Easy => "easy",
+            Self::Medium => "medium",
+            Self::Hard => "hard",
+        }
+    }
+}
+
 /// What goes first among ready tasks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Priority {
     /// Before all others.
     High,
     /// The default.
+    #[default]
     Normal,
     /// After all others.
     Low,
+}
+
+impl Priority {
+    /// The word for it, as an issue says it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::High => "high",
+            Self::Normal => "normal",
+            Self::Low => "low",
+        }
+    }
 }
 
 /// Where a field's value was read, most trusted first.
@@ -74,4 +98,51 @@ pub struct Metadata {
     pub blocked_by: Option<Field<Vec<IssueRef>>>,
     /// The points of the acceptance list, in order.
     pub acceptance: Option<Field<Vec<String>>>,
+}
+
+impl Metadata {
+    /// Fills each field that says nothing from `less_trusted`.
+    #[must_use]
+    pub fn or(self, less_trusted: Self) -> Self {
+        Self {
+            difficulty: self.difficulty.or(less_trusted.difficulty),
+            estimated_tokens: self.estimated_tokens.or(less_trusted.estimated_tokens),
+            files: self.files.or(less_trusted.files),
+            agent: self.agent.or(less_trusted.agent),
+            model: self.model.or(less_trusted.model),
+            priority: self.priority.or(less_trusted.priority),
+            blocks: self.blocks.or(less_trusted.blocks),
+            blocked_by: self.blocked_by.or(less_trusted.blocked_by),
+            acceptance: self.acceptance.or(less_trusted.acceptance),
+        }
+    }
+
+    /// Marks every field that says something as read from `source`.
+    #[must_use]
+    pub fn read_from(self, source: Source) -> Self {
+        fn from<T>(field: Option<Field<T>>, source: Source) -> Option<Field<T>> {
+            field.map(|Field { value, .. }| Field { value, source })
+        }
+        Self {
+            difficulty: from(self.difficulty, source),
+            estimated_tokens: from(self.estimated_tokens, source),
+            files: from(self.files, source),
+            agent: from(self.agent, source),
+            model: from(self.model, source),
+            priority: from(self.priority, source),
+            blocks: from(self.blocks, source),
+            blocked_by: from(self.blocked_by, source),
+            acceptance: from(self.acceptance, source),
+        }
+    }
+
+    /// The difficulty that holds: what was said, else medium as the default.
+    pub fn difficulty_in_force(&self) -> Field<Difficulty> {
+        self.difficulty.clone().unwrap_or(Field { value: Difficulty::default(), source: Source::Default })
+    }
+
+    /// The priority that holds: what was said, else normal as the default.
+    pub fn priority_in_force(&self) -> Field<Priority> {
+        self.priority.clone().unwrap_or(Field { value: Priority::default(), source: Source::Default })
+    }
 }
