@@ -6,3 +6,4 @@
 //! 4 `process`, `runtime`, `config`, `telemetry` · 5 `domain`.
 
 pub mod domain;
+pub mod process;

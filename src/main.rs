@@ -1,3 +1,13 @@
 //! The command line; see `cli`.
 
-fn main() {}
+use std::process::ExitCode;
+
+use mosaic_coordinator::process::keeper;
+
+fn main() -> ExitCode {
+    // Before anything else: a keeper must stay small, so it gets neither a runtime nor a configuration.
+    if std::env::args_os().nth(1).is_some_and(|mode| mode == keeper::MODE) {
+        return keeper::main();
+    }
+    ExitCode::SUCCESS
+}

@@ -1,0 +1,153 @@
+//! What coordinator and keeper say to each other: lines of JSON over one socket pair.
+//!
+//! Owns the messages, their framing and the passing of the payload's standard input along with the first line.
+//! Promises that a line is whole or not there, whatever pieces the socket delivers. Never starts anything.
+
+use std::collections::BTreeMap;
+use std::io::{self, IoSlice, IoSliceMut, Write};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
+    SendFlags, recvmsg, sendmsg,
+};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use tokio::io::Interest;
+
+/// The first line to the keeper: what to start.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Errand {
+    pub(super) program: String,
+    pub(super) args: Vec<String>,
+    pub(super) cwd: PathBuf,
+    pub(super) env: BTreeMap<String, String>,
+    /// Whether the read end of a pipe for standard input comes along with this line.
+    pub(super) piped_stdin: bool,
+    pub(super) lock: Option<PathBuf>,
+}
+
+/// A later line to the keeper.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "order", rename_all = "snake_case")]
+pub(super) enum Order {
+    /// SIGINT to the payload's group.
+    Interrupt,
+    /// SIGTERM to the payload's group.
+    Terminate,
+    /// SIGKILL to the whole tree.
+    Kill,
+}
+
+/// A line from the keeper.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "report", rename_all = "snake_case")]
+pub(super) enum Report {
+    /// The payload runs.
+    Started { pid: u32 },
+    /// The payload could not be started; the keeper ends.
+    SpawnFailed { kind: Refusal, message: String },
+    /// Another keeper holds the lock; this one ends.
+    Busy,
+    /// The whole tree is gone; the keeper ends.
+    Exited { code: Option<i32>, signal: Option<i32>, leftovers: u32 },
+}
+
+/// Why a payload could not be started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Refusal {
+    NotFound,
+    NotExecutable,
+    NoDirectory,
+    Other,
+}
+
+/// `message` as one line; an error when it holds a path that is not UTF-8.
+pub(super) fn encode<M: Serialize>(message: &M) -> io::Result<Vec<u8>> {
+    let mut line = serde_json::to_vec(message).map_err(io::Error::from)?;
+    line.push(b'\n');
+    Ok(line)
+}
+
+/// Sends the whole of `line`, and `descriptor` along with its first byte.
+pub(super) async fn hand_over(
+    socket: &tokio::net::UnixStream,
+    line: &[u8],
+    descriptor: Option<BorrowedFd<'_>>,
+) -> io::Result<()> {
+    let mut sent = 0;
+    while sent < line.len() {
+        let along = if sent == 0 { descriptor } else { None };
+        sent +=
+            socket.async_io(Interest::WRITABLE, || send_part(socket.as_fd(), &line[sent..], along)).await?;
+    }
+    Ok(())
+}
+
+fn send_part(socket: BorrowedFd<'_>, bytes: &[u8], descriptor: Option<BorrowedFd<'_>>) -> io::Result<usize> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    if let Some(descriptor) = &descriptor {
+        let fits = ancillary.push(SendAncillaryMessage::ScmRights(std::slice::from_ref(descriptor)));
+        debug_assert!(fits, "the buffer has room for one descriptor");
+    }
+    Ok(sendmsg(socket, &[IoSlice::new(bytes)], &mut ancillary, SendFlags::NOSIGNAL)?)
+}
+
+/// The keeper's end of the control channel: blocking, with its own buffer.
+pub(super) struct Channel {
+    socket: UnixStream,
+    buffer: Vec<u8>,
+    descriptor: Option<OwnedFd>,
+}
+
+impl Channel {
+    pub(super) fn new(socket: UnixStream) -> Self {
+        Self { socket, buffer: Vec::new(), descriptor: None }
+    }
+
+    /// Receives once, blocking; the number of bytes, 0 at the end of the channel.
+    pub(super) fn fill(&mut self) -> io::Result<usize> {
+        let mut bytes = [0_u8; 16 * 1024];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+        let received = rustix::io::retry_on_intr(|| {
+            let mut parts = [IoSliceMut::new(&mut bytes)];
+            recvmsg(&self.socket, &mut parts, &mut ancillary, RecvFlags::CMSG_CLOEXEC)
+        })?;
+        for message in ancillary.drain() {
+            if let RecvAncillaryMessage::ScmRights(descriptors) = message {
+                self.descriptor = descriptors.last();
+            }
+        }
+        self.buffer.extend_from_slice(&bytes[..received.bytes]);
+        Ok(received.bytes)
+    }
+
+    /// The next whole line already received, decoded.
+    pub(super) fn take<M: DeserializeOwned>(&mut self) -> io::Result<Option<M>> {
+        let Some(end) = self.buffer.iter().position(|&byte| byte == b'\n') else { return Ok(None) };
+        let line: Vec<u8> = self.buffer.drain(..=end).collect();
+        serde_json::from_slice(&line).map(Some).map_err(io::Error::from)
+    }
+
+    /// The descriptor that came along with a line, once.
+    pub(super) fn take_descriptor(&mut self) -> Option<OwnedFd> {
+        self.descriptor.take()
+    }
+
+    /// Sends `report`, blocking.
+    pub(super) fn send(&mut self, report: &Report) -> io::Result<()> {
+        self.socket.write_all(&encode(report)?)
+    }
+}
+
+impl AsFd for Channel {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
