@@ -50,6 +50,8 @@ pub fn main() -> ExitCode {
 }
 
 fn keep() -> io::Result<()> {
+    // Whatever the coordinator itself inherited from the one who started it stays out of the payload.
+    close_fds::set_fds_cloexec(3, &[]);
     let mut wakes = Wakes::register()?;
     let mut channel = Channel::new(UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?));
     let Some(errand) = receive(&mut channel)? else { return Ok(()) };

@@ -150,3 +150,137 @@ async fn collect(stream: impl AsyncRead + Unpin, limit_bytes: usize) -> Result<V
     stream.take(limit_bytes as u64 + 1).read_to_end(&mut bytes).await.map_err(Trouble::Io)?;
     if bytes.len() > limit_bytes { Err(Trouble::TooLarge) } else { Ok(bytes) }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use tokio::time::interval;
+
+    use super::*;
+
+    fn tool(program: &str, args: &[&str]) -> Tool {
+        Tool {
+            program: program.to_owned(),
+            args: args.iter().map(|&arg| arg.to_owned()).collect(),
+            cwd: PathBuf::from("/"),
+            env: BTreeMap::from([("PATH".to_owned(), "/usr/bin:/bin".to_owned())]),
+            stdin: None,
+            timeout: Duration::from_secs(30),
+            output_limit_bytes: 1024 * 1024,
+        }
+    }
+
+    fn shell(script: &str) -> Tool {
+        tool("sh", &["-c", script])
+    }
+
+    async fn gone(number: &str) {
+        let mut pause = interval(Duration::from_millis(10));
+        let waiting = async {
+            // A zombie has no command line: it only waits for init to look.
+            while fs::read(format!("/proc/{number}/cmdline")).is_ok_and(|line| !line.is_empty()) {
+                pause.tick().await;
+            }
+        };
+        timeout(Duration::from_secs(30), waiting).await.expect("the tool's child is gone");
+    }
+
+    #[tokio::test]
+    async fn code_and_both_outputs_are_collected() {
+        let output = shell("echo out; echo err >&2; exit 3").run().await.unwrap();
+        assert_eq!(output, ToolOutput { code: 3, stdout: b"out\n".to_vec(), stderr: b"err\n".to_vec() });
+    }
+
+    #[tokio::test]
+    async fn environment_and_folder_are_those_given() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path().canonicalize().unwrap();
+        let mut env = tool("env", &[]);
+        env.env.insert("GIT_DIR".to_owned(), "x".to_owned());
+        let mut pwd = tool("pwd", &[]);
+        pwd.cwd = folder.clone();
+
+        assert_eq!(env.run().await.unwrap().stdout, b"GIT_DIR=x\nPATH=/usr/bin:/bin\n");
+        let folder = format!("{}\n", folder.display());
+        assert_eq!(String::from_utf8(pwd.run().await.unwrap().stdout).unwrap(), folder);
+    }
+
+    #[tokio::test]
+    async fn input_larger_than_a_pipe_passes_and_an_unread_one_is_no_error() {
+        let input = vec![b'x'; 512 * 1024];
+        let mut reads = tool("cat", &[]);
+        reads.stdin = Some(input.clone());
+        assert_eq!(reads.run().await.unwrap().stdout, input);
+
+        let mut reads_nothing = tool("true", &[]);
+        reads_nothing.stdin = Some(input);
+        assert_eq!(reads_nothing.run().await.unwrap().code, 0);
+
+        assert_eq!(tool("cat", &[]).run().await.unwrap().stdout, b"");
+    }
+
+    #[tokio::test]
+    async fn missing_program_and_missing_folder_are_told_apart() {
+        let error = tool("no-such-tool", &[]).run().await.unwrap_err();
+        assert!(matches!(&error, ToolError::NotFound { program } if program == "no-such-tool"), "{error}");
+
+        let mut nowhere = tool("true", &[]);
+        nowhere.cwd = PathBuf::from("/no/such/folder");
+        let error = nowhere.run().await.unwrap_err();
+        assert!(matches!(&error, ToolError::Io { .. }), "{error}");
+    }
+
+    #[tokio::test]
+    async fn end_by_a_signal_is_an_error() {
+        let error = shell("kill -TERM $$").run().await.unwrap_err();
+        assert!(matches!(error, ToolError::Signalled { signal: 15, .. }), "{error}");
+    }
+
+    #[tokio::test]
+    async fn group_is_killed_when_time_is_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut slow = shell("sleep 600 & echo $! > child; wait");
+        slow.cwd = folder.path().to_owned();
+        slow.timeout = Duration::from_secs(1);
+
+        let error = slow.run().await.unwrap_err();
+
+        assert!(matches!(error, ToolError::TimedOut { .. }), "{error}");
+        gone(fs::read_to_string(folder.path().join("child")).unwrap().trim()).await;
+    }
+
+    #[tokio::test]
+    async fn output_of_exactly_the_limit_passes_and_endless_output_is_cut_off() {
+        let mut exact = shell("printf 12345678");
+        exact.output_limit_bytes = 8;
+        assert_eq!(exact.run().await.unwrap().stdout, b"12345678");
+
+        for script in ["printf 123456789", "yes", "yes >&2"] {
+            let mut flood = shell(script);
+            flood.output_limit_bytes = 8;
+            let error = flood.run().await.unwrap_err();
+            assert!(matches!(error, ToolError::OutputTooLarge { limit_bytes: 8, .. }), "{script}: {error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn dropped_run_kills_the_group() {
+        let folder = tempfile::tempdir().unwrap();
+        let child = folder.path().join("child");
+        let mut slow = shell("sleep 600 & echo $! > new; mv new child; wait");
+        slow.cwd = folder.path().to_owned();
+        let running = tokio::spawn(slow.run());
+        let mut pause = interval(Duration::from_millis(10));
+        let starting = async {
+            while !child.exists() {
+                pause.tick().await;
+            }
+        };
+        timeout(Duration::from_secs(30), starting).await.unwrap();
+
+        running.abort();
+
+        gone(fs::read_to_string(&child).unwrap().trim()).await;
+    }
+}

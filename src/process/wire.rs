@@ -151,3 +151,116 @@ impl AsFd for Channel {
         self.socket.as_fd()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Seek, SeekFrom};
+
+    use serde_json::json;
+
+    use super::*;
+
+    fn errand() -> Errand {
+        Errand {
+            program: "agent".to_owned(),
+            args: vec!["two\nlines".to_owned()],
+            cwd: PathBuf::from("/work"),
+            env: BTreeMap::from([("LANG".to_owned(), "C".to_owned())]),
+            piped_stdin: true,
+            lock: None,
+        }
+    }
+
+    #[test]
+    fn messages_have_one_line_and_a_fixed_shape() {
+        let shape = |line: Vec<u8>| {
+            let (end, text) = line.split_last().unwrap();
+            assert_eq!(*end, b'\n');
+            assert!(!text.contains(&b'\n'));
+            serde_json::from_slice::<serde_json::Value>(text).unwrap()
+        };
+        let expected = json!({
+            "program": "agent", "args": ["two\nlines"], "cwd": "/work", "env": {"LANG": "C"},
+            "piped_stdin": true, "lock": null,
+        });
+        assert_eq!(shape(encode(&errand()).unwrap()), expected);
+        assert_eq!(shape(encode(&Order::Interrupt).unwrap()), json!({"order": "interrupt"}));
+        let failed = Report::SpawnFailed { kind: Refusal::NotExecutable, message: "why".to_owned() };
+        let expected = json!({"report": "spawn_failed", "kind": "not_executable", "message": "why"});
+        assert_eq!(shape(encode(&failed).unwrap()), expected);
+        let exited = Report::Exited { code: Some(1), signal: None, leftovers: 2 };
+        let expected = json!({"report": "exited", "code": 1, "signal": null, "leftovers": 2});
+        assert_eq!(shape(encode(&exited).unwrap()), expected);
+    }
+
+    #[test]
+    fn path_that_is_not_utf8_is_an_error_and_no_other_path() {
+        use std::ffi::OsStr;
+        use std::os::unix::ffi::OsStrExt;
+        let path = PathBuf::from(OsStr::from_bytes(b"/work/\xff"));
+        assert!(encode(&Errand { cwd: path, ..errand() }).is_err());
+    }
+
+    #[test]
+    fn lines_are_whole_whatever_pieces_arrive() {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let mut channel = Channel::new(ours);
+        let sent = [encode(&Order::Interrupt).unwrap(), encode(&Order::Kill).unwrap()].concat();
+        let mut received = Vec::new();
+        for piece in sent.chunks(7) {
+            theirs.write_all(piece).unwrap();
+            channel.fill().unwrap();
+            while let Some(order) = channel.take::<Order>().unwrap() {
+                received.push(order);
+            }
+        }
+        assert_eq!(received, [Order::Interrupt, Order::Kill]);
+
+        theirs.write_all(&sent).unwrap();
+        channel.fill().unwrap();
+        assert_eq!(channel.take::<Order>().unwrap(), Some(Order::Interrupt));
+        assert_eq!(channel.take::<Order>().unwrap(), Some(Order::Kill));
+        assert_eq!(channel.take::<Order>().unwrap(), None);
+
+        drop(theirs);
+        assert_eq!(channel.fill().unwrap(), 0);
+    }
+
+    #[test]
+    fn line_that_is_no_message_is_an_error() {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let mut channel = Channel::new(ours);
+        theirs.write_all(b"{\"order\":\"dance\"}\n").unwrap();
+        channel.fill().unwrap();
+        assert!(channel.take::<Order>().is_err());
+    }
+
+    #[tokio::test]
+    async fn descriptor_comes_along_once_with_a_line_larger_than_the_sockets_buffer() {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(b"seen through the copy").unwrap();
+        file.seek(SeekFrom::Start(0)).unwrap();
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        ours.set_nonblocking(true).unwrap();
+        let ours = tokio::net::UnixStream::from_std(ours).unwrap();
+        let line = encode(&Errand { args: vec!["x".repeat(1024 * 1024)], ..errand() }).unwrap();
+        let receiving = std::thread::spawn(move || {
+            let mut channel = Channel::new(theirs);
+            loop {
+                if let Some(errand) = channel.take::<Errand>().unwrap() {
+                    return (errand, channel.take_descriptor(), channel.take_descriptor());
+                }
+                assert_ne!(channel.fill().unwrap(), 0);
+            }
+        });
+
+        hand_over(&ours, &line, Some(file.as_fd())).await.unwrap();
+
+        let (errand, first, second) = receiving.join().unwrap();
+        assert_eq!(errand.args[0].len(), 1024 * 1024);
+        let mut text = String::new();
+        std::fs::File::from(first.unwrap()).read_to_string(&mut text).unwrap();
+        assert_eq!(text, "seen through the copy");
+        assert!(second.is_none());
+    }
+}
