@@ -5,6 +5,8 @@
 //! 1 `app`, `cli` · 2 `http`, `actor` · 3 `store`, `forge`, `workspace`, `agent`, `gate`, `parse` ·
 //! 4 `process`, `runtime`, `config`, `telemetry` · 5 `domain`.
 
+pub mod config;
 pub mod domain;
 pub mod process;
 pub mod runtime;
+pub mod telemetry;
