@@ -7,6 +7,7 @@
 
 pub mod config;
 pub mod domain;
+pub mod forge;
 pub mod process;
 pub mod runtime;
 pub mod telemetry;
