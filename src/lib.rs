@@ -10,4 +10,5 @@ pub mod domain;
 pub mod forge;
 pub mod process;
 pub mod runtime;
+pub mod store;
 pub mod telemetry;

@@ -94,6 +94,13 @@ pub enum Command {
         /// Whose fault it is.
         fault: Fault,
     },
+    /// The agent's actor crashed, and its session with it.
+    SessionLost {
+        /// Whose.
+        key: TaskKey,
+        /// What happened.
+        cause: String,
+    },
     /// The gates answered.
     Verified {
         /// Whose.

@@ -22,7 +22,13 @@ pub fn text(task: &Task) -> String {
             Tier::Free => "free",
             Tier::Paid => "paid",
         };
-        let _ = write!(text, "\n- model: `{}` ({tier}) with agent `{}`: {}", route.model, route.agent, plain(&route.why));
+        let _ = write!(
+            text,
+            "\n- model: `{}` ({tier}) with agent `{}`: {}",
+            route.model,
+            route.agent,
+            plain(&route.why)
+        );
     }
     let _ = write!(text, "\n- estimate: {} tokens ({})", task.estimate.tokens, plain(&task.estimate.how));
     if !task.sessions.is_empty() {
@@ -56,7 +62,10 @@ fn headline(task: &Task) -> String {
         },
         Phase::Done => "done.".to_owned(),
         Phase::Parked(parking) => {
-            format!("parked: {}. Change the text of the issue or assign it again to start anew.", plain(&parking.reason))
+            format!(
+                "parked: {}. Change the text of the issue or assign it again to start anew.",
+                plain(&parking.reason)
+            )
         }
         Phase::Cancelled => format!("cancelled: {}.", reason.unwrap_or_default()),
     }

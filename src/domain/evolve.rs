@@ -17,14 +17,19 @@ pub fn evolve(state: &mut State, event: &Event, at_ms: i64) -> BTreeSet<IssueRef
     match event {
         Event::IssueSeen { snapshot, metadata } => {
             let record = IssueRecord { snapshot: (**snapshot).clone(), metadata: (**metadata).clone() };
-            let before = affected(&link(&mut state.graph, &record));
+            let mut touched = BTreeSet::new();
+            link(&mut state.graph, &record, &mut touched);
+            // Those that stay blocked are still to say by whom.
+            touched.extend(state.graph.dependants(&snapshot.issue));
             state.put_issue(record);
-            before
+            touched
         }
         Event::IssueUnreadable { issue } => {
             let changes = state.graph.set_state(issue.clone(), NodeState::Unknown);
             state.put_unreadable(issue.clone());
-            affected(&changes)
+            let mut touched = affected(changes);
+            touched.extend(state.graph.dependants(issue));
+            touched
         }
         Event::Task { key, what: TaskEvent::Accepted { title, branch, text_digest, estimate, .. } } => {
             state.put_task(Task {
@@ -71,12 +76,11 @@ fn kept_comment(state: &State, key: &TaskKey) -> Option<PostedComment> {
     state.task(&key.issue).and_then(|before| before.comment.clone())
 }
 
-/// Brings what one issue says of its dependencies into the graph.
-pub(super) fn link(graph: &mut Graph<IssueRef>, record: &IssueRecord) -> Changes<IssueRef> {
+/// Brings what one issue says of its dependencies into the graph; `touched` collects whose answers changed.
+pub(super) fn link(graph: &mut Graph<IssueRef>, record: &IssueRecord, touched: &mut BTreeSet<IssueRef>) {
     let snapshot = &record.snapshot;
     let mut blockers = BTreeSet::new();
     let mut hidden = 0;
-    let mut changes = Changes::default();
     for blocker in &snapshot.blockers {
         let Some(issue) = &blocker.issue else {
             hidden += 1;
@@ -84,7 +88,7 @@ pub(super) fn link(graph: &mut Graph<IssueRef>, record: &IssueRecord) -> Changes
         };
         blockers.insert(issue.clone());
         if *issue != snapshot.issue {
-            changes.merge(graph.set_state(issue.clone(), node_state(blocker.state)));
+            touched.extend(affected(graph.set_state(issue.clone(), node_state(blocker.state))));
         }
     }
     let said = record.metadata.blocked_by.iter().flat_map(|field| &field.value);
@@ -92,10 +96,10 @@ pub(super) fn link(graph: &mut Graph<IssueRef>, record: &IssueRecord) -> Changes
     let mut blocked: BTreeSet<IssueRef> = snapshot.blocks.iter().cloned().collect();
     blocked.extend(record.metadata.blocks.iter().flat_map(|field| &field.value).cloned());
 
-    changes.merge(graph.set_state(snapshot.issue.clone(), node_state(Some(snapshot.state))));
-    changes.merge(graph.set_blockers(snapshot.issue.clone(), blockers, hidden));
-    changes.merge(graph.set_blocks(snapshot.issue.clone(), blocked));
-    changes
+    let issue = &snapshot.issue;
+    touched.extend(affected(graph.set_state(issue.clone(), node_state(Some(snapshot.state)))));
+    touched.extend(affected(graph.set_blockers(issue.clone(), blockers, hidden)));
+    touched.extend(affected(graph.set_blocks(issue.clone(), blocked)));
 }
 
 fn node_state(state: Option<IssueState>) -> NodeState {
@@ -106,9 +110,9 @@ fn node_state(state: Option<IssueState>) -> NodeState {
     }
 }
 
-fn affected(changes: &Changes<IssueRef>) -> BTreeSet<IssueRef> {
+fn affected(changes: Changes<IssueRef>) -> BTreeSet<IssueRef> {
     let Changes { freed, blocked, cycle_changed } = changes;
-    freed.iter().chain(blocked).chain(cycle_changed).cloned().collect()
+    freed.into_iter().chain(blocked).chain(cycle_changed).collect()
 }
 
 fn evolve_task(state: &mut State, key: &TaskKey, what: &TaskEvent, at_ms: i64) {

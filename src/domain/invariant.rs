@@ -31,7 +31,10 @@ pub fn violations(state: &State) -> Vec<Violation> {
         if let Phase::Publishing(candidate) = &task.phase
             && !published.insert(&candidate.commit)
         {
-            found.push(Violation { name: "I6", detail: format!("{} is published by two tasks", candidate.commit) });
+            found.push(Violation {
+                name: "I6",
+                detail: format!("{} is published by two tasks", candidate.commit),
+            });
         }
     }
     found
@@ -69,6 +72,8 @@ fn published_means_green(task: &Task) -> Option<Violation> {
 
 /// I9, as far as the state shows it: a task that is over has no live session.
 fn over_means_no_session(task: &Task) -> Option<Violation> {
-    (task.is_over() && task.live_session().is_some())
-        .then(|| Violation { name: "I9", detail: format!("{} is over but has a live session", task.key.issue) })
+    (task.is_over() && task.live_session().is_some()).then(|| Violation {
+        name: "I9",
+        detail: format!("{} is over but has a live session", task.key.issue),
+    })
 }

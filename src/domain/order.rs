@@ -198,14 +198,13 @@ fn work_order(state: &State, task: &Task) -> Option<Order> {
                 notes: task.notes.clone(),
             })))
         }
-        Phase::Gating(candidate) => Some(Order::Verify {
-            key,
-            candidate: candidate.clone(),
-            ground: Box::new(task.ground.clone()?),
-        }),
+        Phase::Gating(candidate) => {
+            Some(Order::Verify { key, candidate: candidate.clone(), ground: Box::new(task.ground.clone()?) })
+        }
         Phase::Publishing(_) | Phase::InReview(_) if task.merged => Some(Order::Close { key }),
         Phase::Publishing(candidate) => {
-            let report = task.report.as_ref().filter(|report| report.tree == candidate.tree && report.is_green())?;
+            let report =
+                task.report.as_ref().filter(|report| report.tree == candidate.tree && report.is_green())?;
             let ground = task.ground.clone()?;
             let route = task.route.as_ref()?;
             Some(Order::Publish(Box::new(PublishOrder {

@@ -70,7 +70,11 @@ impl Measures {
 
     /// Names of the measures that are missed.
     pub fn missed(&self) -> Vec<&'static str> {
-        self.named().into_iter().filter(|(_, measure)| measure.met == Some(false)).map(|(name, _)| name).collect()
+        self.named()
+            .into_iter()
+            .filter(|(_, measure)| measure.met == Some(false))
+            .map(|(name, _)| name)
+            .collect()
     }
 }
 
@@ -182,7 +186,8 @@ impl Ledger {
         let alone = done().filter(|entry| !entry.person).count() as u64;
         let free = done().filter(|entry| !entry.paid).count() as u64;
         let green =
-            self.published.values().filter(|tree| self.green.get(*tree).copied().unwrap_or(false)).count() as u64;
+            self.published.values().filter(|tree| self.green.get(*tree).copied().unwrap_or(false)).count()
+                as u64;
         let estimated: Vec<bool> = done()
             .filter_map(|entry| Some(within_tolerance(entry.estimate_tokens, entry.peak_tokens?)))
             .collect();
@@ -262,5 +267,11 @@ fn ratio(numerator: u64, denominator: u64, goal: f64, met: impl Fn(f64, f64) -> 
 /// The context measure is a count that is to stay at nought.
 fn count(numerator: u64, denominator: u64) -> Measure {
     let value = (denominator > 0).then_some(numerator as f64);
-    Measure { value, goal: CONTEXT_GOAL, met: value.map(|value| value <= CONTEXT_GOAL), numerator, denominator }
+    Measure {
+        value,
+        goal: CONTEXT_GOAL,
+        met: value.map(|value| value <= CONTEXT_GOAL),
+        numerator,
+        denominator,
+    }
 }

@@ -125,6 +125,13 @@ impl State {
         self.unreadable.contains(issue)
     }
 
+    /// Whether anything is known of an issue, or waits for it.
+    pub fn concerns(&self, issue: &IssueRef) -> bool {
+        self.issues.contains_key(issue)
+            || self.tasks.contains_key(issue)
+            || !self.graph.dependants(issue).is_empty()
+    }
+
     /// The dependency graph.
     pub fn graph(&self) -> &Graph<IssueRef> {
         &self.graph
@@ -150,6 +157,15 @@ impl State {
         self.active_by_repo.get(repo).copied().unwrap_or(0)
     }
 
+    pub(super) fn active_by_repo(&self) -> &BTreeMap<RepoRef, usize> {
+        &self.active_by_repo
+    }
+
+    /// Where a ready task stands in the order of starting.
+    pub fn standing(&self, issue: &IssueRef) -> Option<Turnout> {
+        self.turnout(issue).filter(|turnout| self.ready.contains(turnout))
+    }
+
     /// What a repository's finished tasks teach about estimates, oldest first.
     pub fn history(&self, repo: &RepoRef) -> &[Finished] {
         self.history.get(repo).map_or(&[], Vec::as_slice)
@@ -158,7 +174,7 @@ impl State {
     pub(super) fn put_issue(&mut self, record: IssueRecord) {
         let issue = record.snapshot.issue.clone();
         self.unreadable.remove(&issue);
-        super::evolve::link(&mut self.graph, &record);
+        super::evolve::link(&mut self.graph, &record, &mut BTreeSet::new());
         self.unindex(&issue);
         self.issues.insert(issue.clone(), record);
         self.index(&issue);

@@ -111,7 +111,7 @@ impl Purpose {
 
 /// Why a turn continues.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "cause", rename_all = "snake_case")]
+#[serde(tag = "why", rename_all = "snake_case")]
 pub enum ContinueCause {
     /// Gates were not green.
     RedGates,
@@ -126,7 +126,7 @@ pub enum ContinueCause {
 
 /// Why a session after the first begins.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "cause", rename_all = "snake_case")]
+#[serde(tag = "why", rename_all = "snake_case")]
 pub enum HandoverCause {
     /// The session before came to the rotation line.
     Rotated,
@@ -363,10 +363,7 @@ impl Task {
 
     /// What it cost so far; `None` as long as any of it is unknown. Free sessions cost nothing.
     pub fn cost_usd(&self) -> Option<f64> {
-        self.sessions
-            .iter()
-            .map(|session| if session.free { Some(0.0) } else { session.cost_usd })
-            .sum()
+        self.sessions.iter().map(|session| if session.free { Some(0.0) } else { session.cost_usd }).sum()
     }
 
     /// The key of a turn of this task.

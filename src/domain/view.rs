@@ -121,7 +121,12 @@ pub struct RouteView {
 
 impl From<&Route> for RouteView {
     fn from(route: &Route) -> Self {
-        Self { agent: route.agent.clone(), model: route.model.clone(), tier: route.tier, why: route.why.clone() }
+        Self {
+            agent: route.agent.clone(),
+            model: route.model.clone(),
+            tier: route.tier,
+            why: route.why.clone(),
+        }
     }
 }
 
@@ -244,7 +249,8 @@ fn session_view(session: &super::task::Session) -> SessionView {
 
 fn gate_views(task: &Task, progress: Option<&GateProgress>) -> Vec<GateView> {
     if let (Phase::Gating(candidate), Some(ground)) = (&task.phase, &task.ground) {
-        let word = |name: &String| progress.and_then(|live| live.get(name)).copied().unwrap_or(GateWord::Pending);
+        let word =
+            |name: &String| progress.and_then(|live| live.get(name)).copied().unwrap_or(GateWord::Pending);
         return ground
             .gates
             .keys()

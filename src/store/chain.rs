@@ -29,11 +29,17 @@ pub fn check(seq: u64, head: &str, stored: &StoredEvent) -> Result<String, Store
         return Err(StoreError::Damaged { seq: expected_seq, what: "it is missing".to_owned() });
     }
     if stored.prev_hash != head {
-        return Err(StoreError::Damaged { seq: stored.seq, what: "it is not chained to the one before".to_owned() });
+        return Err(StoreError::Damaged {
+            seq: stored.seq,
+            what: "it is not chained to the one before".to_owned(),
+        });
     }
     let hash = hash(head, stored.seq, stored.term, stored.at_ms, &stored.event);
     if hash != stored.hash {
-        return Err(StoreError::Damaged { seq: stored.seq, what: "its content does not match its hash".to_owned() });
+        return Err(StoreError::Damaged {
+            seq: stored.seq,
+            what: "its content does not match its hash".to_owned(),
+        });
     }
     Ok(hash)
 }

@@ -9,6 +9,8 @@ mod schedule;
 mod session;
 mod verify;
 
+pub use schedule::Slots;
+
 use std::collections::BTreeSet;
 
 use super::{
@@ -61,6 +63,7 @@ impl Step<'_> {
             Command::Noted { turn, notes } => self.noted(&turn, notes),
             Command::TurnEnded { turn, report } => self.turn_ended(&turn, *report),
             Command::SessionFailed { turn, cause, fault } => self.session_failed(&turn, cause, fault),
+            Command::SessionLost { key, cause } => self.session_lost(&key, cause),
             Command::Verified { key, report } => self.verified(&key, *report),
             Command::VerifyFailed { key, reason } => self.verify_failed(&key, &reason),
             Command::Pushed { key, commit, tree } => self.pushed(&key, commit, tree),

@@ -7,6 +7,7 @@ use crate::domain::{
     digest::text_digest,
     estimate::{self, Estimate},
     event::{Event, TaskEvent},
+    graph::NodeState,
     id::{Generation, IssueRef},
     issue::IssueState,
     metadata::Difficulty,
@@ -19,8 +20,7 @@ impl Step<'_> {
         let issue = snapshot.issue.clone();
         let was_assigned = self.state.issue(&issue).is_some_and(|record| record.snapshot.assigned);
         let assigned = snapshot.assigned && self.rules.covers(&issue.repo);
-        let known = self.state.issue(&issue).is_some() || self.state.task(&issue).is_some();
-        if !known && !assigned && !self.state.graph().contains(&issue) {
+        if !assigned && !self.state.concerns(&issue) {
             return;
         }
         let changed = self.state.issue(&issue).is_none_or(|record| {
@@ -67,7 +67,7 @@ impl Step<'_> {
         if let Some(key) = live {
             self.cancel(&key, "the issue cannot be read any more (deleted, moved, or hidden from the bot)");
         }
-        if !self.state.is_unreadable(&issue) && self.state.graph().contains(&issue) {
+        if !self.state.is_unreadable(&issue) && self.state.concerns(&issue) {
             self.record(Event::IssueUnreadable { issue });
         }
     }
@@ -110,7 +110,8 @@ impl Step<'_> {
         let difficulty = metadata
             .and_then(|metadata| metadata.difficulty.as_ref())
             .map_or(Difficulty::Medium, |field| field.value);
-        let written = metadata.and_then(|metadata| metadata.estimated_tokens.as_ref()).map(|field| field.value);
+        let written =
+            metadata.and_then(|metadata| metadata.estimated_tokens.as_ref()).map(|field| field.value);
         estimate::estimate(difficulty, written, self.state.history(&issue.repo))
     }
 
@@ -121,11 +122,10 @@ impl Step<'_> {
         }
         let at_rest = matches!(task.phase, Phase::Received | Phase::Blocked | Phase::Ready);
         let estimate = (at_rest && task.sessions.is_empty()).then(|| self.estimate(&key.issue));
-        self.emit(key, TaskEvent::Edited {
-            title: title.to_owned(),
-            text_digest: digest.to_owned(),
-            estimate,
-        });
+        self.emit(
+            key,
+            TaskEvent::Edited { title: title.to_owned(), text_digest: digest.to_owned(), estimate },
+        );
     }
 
     /// A task that is over starts anew when a person changes the text, assigns it again or reopens the issue.
@@ -142,7 +142,8 @@ impl Step<'_> {
         let (parked, done) = (matches!(task.phase, Phase::Parked(_)), matches!(task.phase, Phase::Done));
         if !open || !assigned {
             if parked {
-                let why = if open { "the issue is no longer assigned to the bot" } else { "the issue was closed" };
+                let why =
+                    if open { "the issue is no longer assigned to the bot" } else { "the issue was closed" };
                 self.cancel(key, why);
             }
             return;
@@ -215,8 +216,10 @@ impl Step<'_> {
 
     fn blocked_reason(&self, issue: &IssueRef) -> String {
         let graph = self.state.graph();
-        let (unknown, open): (Vec<IssueRef>, Vec<IssueRef>) =
-            graph.open_blockers(issue).into_iter().partition(|blocker| graph.is_unknown(blocker));
+        let (unknown, open): (Vec<IssueRef>, Vec<IssueRef>) = graph
+            .open_blockers(issue)
+            .into_iter()
+            .partition(|blocker| graph.state(blocker) == NodeState::Unknown);
         let mut parts = Vec::new();
         if !open.is_empty() {
             parts.push(format!("waits for {} to be closed", listed(&open)));
@@ -240,9 +243,6 @@ impl Step<'_> {
 fn cycle_reason(members: &[IssueRef]) -> String {
     match members {
         [only] => format!("{only} blocks itself: remove that dependency"),
-        _ => format!(
-            "{} block each other in a cycle: remove one of these dependencies",
-            listed(members)
-        ),
+        _ => format!("{} block each other in a cycle: remove one of these dependencies", listed(members)),
     }
 }

@@ -1,9 +1,11 @@
 //! Which ready task gets a slot, and on what route.
 
+use std::collections::BTreeMap;
+
 use super::Step;
 use crate::domain::{
     event::TaskEvent,
-    id::IssueRef,
+    id::{IssueRef, RepoRef},
     metadata::{Difficulty, Field},
     policy::Rules,
     route::{self, Capability, Route, RouteInput},
@@ -11,39 +13,51 @@ use crate::domain::{
     task::{ParkCause, Phase, Task, TaskKey},
 };
 
-/// Why a ready task does not start at this moment; `None`: nothing is in its way.
-pub fn waiting_reason(state: &State, rules: &Rules, task: &Task, now_ms: i64) -> Option<String> {
-    if let Some(why) = &rules.start_barred {
-        return Some(why.clone());
+/// The slots, and how many are taken: why a ready task waits.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Slots {
+    barred: Option<String>,
+    active: usize,
+    limit: usize,
+    active_by_repo: BTreeMap<RepoRef, usize>,
+    limit_by_repo: usize,
+}
+
+impl Slots {
+    /// The slots as they are now.
+    pub fn of(state: &State, rules: &Rules) -> Self {
+        Self {
+            barred: rules.start_barred.clone(),
+            active: state.active(),
+            limit: rules.max_tasks,
+            active_by_repo: state.active_by_repo().clone(),
+            limit_by_repo: rules.max_tasks_per_repository,
+        }
     }
-    if task.not_before_ms > now_ms {
-        let wait_s = (task.not_before_ms - now_ms).div_euclid(1000) + 1;
-        let why = task.reason.as_deref().unwrap_or("an earlier try failed");
-        return Some(format!("{why}; the next try is in {wait_s} s"));
+
+    /// Why a ready task in `repo` with `ahead` others ahead of it does not start; `None`: nothing is in its way.
+    pub fn reason(&self, repo: &RepoRef, ahead: usize) -> Option<String> {
+        if self.barred.is_some() {
+            return self.barred.clone();
+        }
+        if self.active >= self.limit {
+            return Some(format!(
+                "waits for a slot: {} of {} tasks are at work (policy.max_tasks) and {ahead} ready {} ahead of it",
+                self.active,
+                self.limit,
+                if ahead == 1 { "task is" } else { "tasks are" },
+            ));
+        }
+        let active_here = self.active_by_repo.get(repo).copied().unwrap_or(0);
+        (self.limit_by_repo > 0 && active_here >= self.limit_by_repo).then(|| {
+            format!(
+                "waits for a slot: {active_here} of {} tasks are at work in {repo} (policy.max_tasks_per_repository) \
+                 and {ahead} ready {} ahead of it",
+                self.limit_by_repo,
+                if ahead == 1 { "task is" } else { "tasks are" },
+            )
+        })
     }
-    if let Some(route) = &task.route
-        && let Some(why) = rules.unusable_agents.get(&route.agent)
-    {
-        return Some(format!("the agent `{}` cannot be started: {why}", route.agent));
-    }
-    let ahead = state.ready().take_while(|turnout| *turnout.issue() != task.key.issue).count();
-    if state.active() >= rules.max_tasks {
-        return Some(format!(
-            "waits for a slot: {} of {} tasks are at work (policy.max_tasks) and {ahead} ready {} ahead of it",
-            state.active(),
-            rules.max_tasks,
-            if ahead == 1 { "task is" } else { "tasks are" },
-        ));
-    }
-    let limit = rules.max_tasks_per_repository;
-    let active_here = state.active_in(&task.key.issue.repo);
-    if limit > 0 && active_here >= limit {
-        return Some(format!(
-            "waits for a slot: {active_here} of {limit} tasks are at work in {} (policy.max_tasks_per_repository)",
-            task.key.issue.repo
-        ));
-    }
-    None
 }
 
 impl Step<'_> {
@@ -72,7 +86,11 @@ impl Step<'_> {
         }
         let key = task.key.clone();
         let Some(route) = self.route_of(task) else {
-            let missing = if self.rules.agents.is_empty() { "agent is configured: add [agents.NAME]" } else { "model is configured: add [models.NAME]" };
+            let missing = if self.rules.agents.is_empty() {
+                "agent is configured: add [agents.NAME]"
+            } else {
+                "model is configured: add [models.NAME]"
+            };
             self.park(&key, ParkCause::NotConfigured, format!("no {missing} to the configuration"));
             return;
         };
@@ -102,7 +120,9 @@ impl Step<'_> {
         let metadata = self.state.issue(&task.key.issue).map(|record| &record.metadata);
         let wanted = |field: Option<&'t Field<String>>| field.map(|field| field.value.as_str());
         RouteInput {
-            difficulty: metadata.and_then(|m| m.difficulty.as_ref()).map_or(Difficulty::Medium, |field| field.value),
+            difficulty: metadata
+                .and_then(|m| m.difficulty.as_ref())
+                .map_or(Difficulty::Medium, |field| field.value),
             estimate_tokens: task.estimate.tokens,
             wanted_model: wanted(metadata.and_then(|m| m.model.as_ref())),
             wanted_agent: wanted(metadata.and_then(|m| m.agent.as_ref())),

@@ -8,8 +8,8 @@ use crate::domain::{
     gate::Verdict,
     id::{SessionNo, TurnNo},
     task::{
-        ContinueCause, Ended, Ground, HandoverCause, Notes, ParkCause, Phase, Purpose, Session, Task, TaskKey,
-        TurnKey,
+        ContinueCause, Ended, Ground, HandoverCause, Notes, ParkCause, Phase, Purpose, Session, Task,
+        TaskKey, TurnKey,
     },
 };
 
@@ -18,6 +18,8 @@ const FIRST_BACKOFF_MS: i64 = 1_000;
 const LONGEST_BACKOFF_MS: i64 = 60_000;
 /// How long a task whose agent cannot be started waits before the next look.
 const UNUSABLE_AGENT_PAUSE_MS: i64 = 30_000;
+/// How long a task whose workspace could not be made waits before the next try.
+const UNPREPARED_PAUSE_MS: i64 = 10_000;
 /// How the failure of a turn that left the tree as it was is called in a standstill.
 const NOTHING_CHANGED: &str = "nothing was changed";
 
@@ -44,8 +46,7 @@ impl Step<'_> {
             return;
         }
         if retry {
-            let not_before_ms = self.now_ms + FIRST_BACKOFF_MS * 10;
-            self.emit(key, TaskEvent::Readied { reason: Some(reason), not_before_ms });
+            self.wait(key, reason, UNPREPARED_PAUSE_MS);
         } else {
             self.park(key, ParkCause::Work, reason);
         }
@@ -119,7 +120,14 @@ impl Step<'_> {
         }
     }
 
-    fn mark_usage(&mut self, key: &TaskKey, number: SessionNo, used_tokens: u64, peak: u64, window_tokens: u64) {
+    fn mark_usage(
+        &mut self,
+        key: &TaskKey,
+        number: SessionNo,
+        used_tokens: u64,
+        peak: u64,
+        window_tokens: u64,
+    ) {
         let Some(session) = self.live(key, number) else { return };
         let peak_tokens = session.peak_tokens.unwrap_or(0).max(peak).max(used_tokens);
         let known = (session.used_tokens, session.peak_tokens, session.window_tokens);
@@ -138,11 +146,10 @@ impl Step<'_> {
     pub(super) fn rotation_ordered(&mut self, key: &TaskKey, number: SessionNo, used: u64, window: u64) {
         if self.live(key, number).is_some_and(|session| !session.rotation_ordered) {
             self.mark_usage(key, number, used, used, window);
-            self.emit(key, TaskEvent::RotationOrdered {
-                session: number,
-                used_tokens: used,
-                window_tokens: window,
-            });
+            self.emit(
+                key,
+                TaskEvent::RotationOrdered { session: number, used_tokens: used, window_tokens: window },
+            );
         }
     }
 
@@ -167,13 +174,16 @@ impl Step<'_> {
         if let (Some(used), Some(window)) = (report.used_tokens, report.window_tokens) {
             self.mark_usage(key, turn.session, used, report.peak_tokens.unwrap_or(used), window);
         }
-        self.emit(key, TaskEvent::TurnEnded {
-            session: turn.session,
-            turn: turn.turn,
-            stop: report.stop,
-            tree: report.candidate.tree.clone(),
-            cost_usd: report.cost_usd,
-        });
+        self.emit(
+            key,
+            TaskEvent::TurnEnded {
+                session: turn.session,
+                turn: turn.turn,
+                stop: report.stop,
+                tree: report.candidate.tree.clone(),
+                cost_usd: report.cost_usd,
+            },
+        );
         if report.cut_short {
             self.end_session(key, Ended::Rotated, None, true);
             self.next_session(key, Some(HandoverCause::Rotated));
@@ -202,8 +212,7 @@ impl Step<'_> {
         }
         if fault == Fault::Configuration {
             self.emit(key, TaskEvent::SessionWithdrawn { session: turn.session });
-            let not_before_ms = self.now_ms + UNUSABLE_AGENT_PAUSE_MS;
-            self.emit(key, TaskEvent::Readied { reason: Some(cause), not_before_ms });
+            self.wait(key, cause, UNUSABLE_AGENT_PAUSE_MS);
             return;
         }
         let counts = fault == Fault::Agent;
@@ -218,9 +227,21 @@ impl Step<'_> {
             self.next_session(key, Some(HandoverCause::Failed { cause }));
             return;
         }
-        let not_before_ms = self.now_ms + backoff_ms(task.failures_in_a_row);
-        let reason = format!("session {} failed: {cause}", turn.session);
+        let pause_ms = backoff_ms(task.failures_in_a_row);
+        self.wait(key, format!("session {} failed: {cause}", turn.session), pause_ms);
+    }
+
+    /// Gives the slot back for a while.
+    fn wait(&mut self, key: &TaskKey, why: String, pause_ms: i64) {
+        let reason = format!("{why}; tried again after {} s", pause_ms / 1000);
+        let not_before_ms = self.now_ms + pause_ms;
         self.emit(key, TaskEvent::Readied { reason: Some(reason), not_before_ms });
+    }
+
+    pub(super) fn session_lost(&mut self, key: &TaskKey, cause: String) {
+        let Some(session) = self.current(key).and_then(Task::live_session) else { return };
+        let turn = TurnKey { task: key.clone(), session: session.number, turn: TurnNo(session.turns) };
+        self.session_failed(&turn, cause, Fault::Ours);
     }
 
     /// A turn brought nothing green: go on, escalate or park.
@@ -252,8 +273,10 @@ impl Step<'_> {
             return;
         }
         if no_progress {
-            let reason =
-                format!("no progress: {} three times in a row on an unchanged tree", self.shortfall(key, &what));
+            let reason = format!(
+                "no progress: {} three times in a row on an unchanged tree",
+                self.shortfall(key, &what)
+            );
             self.park(key, ParkCause::Work, reason);
             return;
         }

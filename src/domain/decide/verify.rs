@@ -27,12 +27,14 @@ impl Step<'_> {
         let candidate = candidate.clone();
         let green = report.is_green();
         let failing: Vec<String> = report.failing().into_iter().map(str::to_owned).collect();
-        let could_not_run = report.gates.iter().find(|(_, gate)| gate.verdict == Verdict::CouldNotRun).map(
-            |(name, gate)| {
-                let why = gate.detail.clone().unwrap_or_else(|| format!("`{}` did not start", gate.command.join(" ")));
+        let could_not_run =
+            report.gates.iter().find(|(_, gate)| gate.verdict == Verdict::CouldNotRun).map(|(name, gate)| {
+                let why = gate
+                    .detail
+                    .clone()
+                    .unwrap_or_else(|| format!("`{}` did not start", gate.command.join(" ")));
                 format!("the gate {name} could not run: {why}")
-            },
-        );
+            });
         self.emit(key, TaskEvent::Verified { report: Box::new(report) });
         if let Some(reason) = could_not_run {
             self.park(key, ParkCause::NotConfigured, reason);

@@ -18,7 +18,8 @@ pub(super) struct Lock {
 
 impl Lock {
     pub(super) fn take(path: &Path) -> Result<Self, StoreError> {
-        let refused = |error: std::io::Error| StoreError::Open { path: path.to_owned(), message: error.to_string() };
+        let refused =
+            |error: std::io::Error| StoreError::Open { path: path.to_owned(), message: error.to_string() };
         let mut file = File::options()
             .create(true)
             .truncate(false)

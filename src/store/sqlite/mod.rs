@@ -33,8 +33,7 @@ pub struct SqliteStore {
 impl SqliteStore {
     /// Opens the file, making it and its folder where needed, and locks it.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let refused =
-            |message: String| StoreError::Open { path: path.to_owned(), message };
+        let refused = |message: String| StoreError::Open { path: path.to_owned(), message };
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             std::fs::create_dir_all(folder).map_err(|error| refused(error.to_string()))?;
         }

@@ -28,7 +28,9 @@ fn stored_event(row: &Row<'_>) -> rusqlite::Result<StoredEvent> {
 
 pub(super) fn snapshot(connection: &Connection) -> Result<Option<(u64, String)>, StoreError> {
     connection
-        .query_row("SELECT seq, body FROM snapshot", [], |row| Ok((row.get::<_, i64>(0)? as u64, row.get(1)?)))
+        .query_row("SELECT seq, body FROM snapshot", [], |row| {
+            Ok((row.get::<_, i64>(0)? as u64, row.get(1)?))
+        })
         .optional()
         .map_err(classed)
 }
@@ -43,9 +45,15 @@ pub(super) fn pending_deliveries(connection: &Connection) -> Result<Vec<PendingD
     rows.collect::<Result<_, _>>().map_err(classed)
 }
 
-pub(super) fn report(connection: &Connection, tree: &str, gate_set: &str) -> Result<Option<String>, StoreError> {
+pub(super) fn report(
+    connection: &Connection,
+    tree: &str,
+    gate_set: &str,
+) -> Result<Option<String>, StoreError> {
     connection
-        .query_row("SELECT body FROM report WHERE tree = ?1 AND gate_set = ?2", [tree, gate_set], |row| row.get(0))
+        .query_row("SELECT body FROM report WHERE tree = ?1 AND gate_set = ?2", [tree, gate_set], |row| {
+            row.get(0)
+        })
         .optional()
         .map_err(classed)
 }

@@ -152,7 +152,10 @@ pub(super) fn append(
 
 pub(super) fn save_snapshot(connection: &Connection, seq: u64, body: &str) -> Result<(), StoreError> {
     connection
-        .execute("INSERT OR REPLACE INTO snapshot (only, seq, body) VALUES (1, ?1, ?2)", params![seq as i64, body])
+        .execute(
+            "INSERT OR REPLACE INTO snapshot (only, seq, body) VALUES (1, ?1, ?2)",
+            params![seq as i64, body],
+        )
         .map(|_| ())
         .map_err(classed)
 }
@@ -164,7 +167,9 @@ pub(super) fn put_delivery(connection: &Connection, delivery: &NewDelivery) -> R
             "INSERT INTO delivery (key, event, issue, received_ms, pending, payload)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (key) DO NOTHING",
         )
-        .and_then(|mut insert| insert.execute(params![key, event, issue, received_ms, issue.is_some(), payload]))
+        .and_then(|mut insert| {
+            insert.execute(params![key, event, issue, received_ms, issue.is_some(), payload])
+        })
         .map_err(classed)?;
     Ok(if added == 1 { Put::New } else { Put::Duplicate })
 }
@@ -185,7 +190,10 @@ pub(super) fn put_report(
     body: &str,
 ) -> Result<(), StoreError> {
     connection
-        .execute("INSERT OR REPLACE INTO report (tree, gate_set, body) VALUES (?1, ?2, ?3)", [tree, gate_set, body])
+        .execute(
+            "INSERT OR REPLACE INTO report (tree, gate_set, body) VALUES (?1, ?2, ?3)",
+            [tree, gate_set, body],
+        )
         .map(|_| ())
         .map_err(classed)
 }
