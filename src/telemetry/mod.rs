@@ -79,3 +79,6 @@ pub fn task_span(issue: &IssueRef, generation: Generation, session: Option<Sessi
         session = session.map(|session| session.0)
     )
 }
+
+#[cfg(test)]
+mod tests;

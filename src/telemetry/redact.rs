@@ -10,13 +10,16 @@ use std::{
     sync::{PoisonError, RwLock},
 };
 
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use tracing_subscriber::fmt::MakeWriter;
 
 /// Secrets of fewer bytes are not replaced.
 pub const SHORTEST: usize = 6;
 
 const REPLACEMENT: &str = "[redacted]";
+
+/// What an address must not hold as it is.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// All spellings of all secrets, the longest first, so that no part of one is left behind by a shorter one.
 static SECRETS: RwLock<Vec<String>> = RwLock::new(Vec::new());
@@ -33,15 +36,20 @@ pub fn add_secret(secret: &str) {
     secrets.sort_by_key(|spelling| std::cmp::Reverse(spelling.len()));
 }
 
-/// How a secret can come to stand in a line.
-fn spellings(secret: &str) -> [String; 4] {
-    let json = serde_json::Value::from(secret).to_string();
-    [
+/// How a secret can come to stand in a line: as it is, as `Debug` shows it or as part of an address, and each of
+/// them within a JSON string.
+fn spellings(secret: &str) -> impl Iterator<Item = String> {
+    let plain = [
         secret.to_owned(),
-        json.trim_matches('"').to_owned(),
-        utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string(),
         secret.escape_debug().to_string(),
-    ]
+        utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string(),
+        utf8_percent_encode(secret, RESERVED).to_string(),
+    ];
+    plain.into_iter().flat_map(|text| {
+        let quoted = serde_json::Value::from(text.as_str()).to_string();
+        let within_json = quoted[1..quoted.len() - 1].to_owned();
+        [text, within_json]
+    })
 }
 
 /// `text` without any registered secret.
@@ -83,5 +91,39 @@ impl<W: io::Write> io::Write for RedactingWriter<W> {
 
     fn flush(&mut self) -> io::Result<()> {
         self.0.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_spelling_of_a_secret_is_replaced() {
+        add_secret("redact\"me\\ü-now\"");
+        for text in [
+            "redact\"me\\ü-now\"",
+            r#"redact\"me\\ü-now\""#,
+            r#"redact\\\"me\\\\ü-now\\\""#,
+            "redact%22me%5C%C3%BC-now%22",
+            "redact%22me%5C%C3%BC%2Dnow%22",
+        ] {
+            assert_eq!(redact(&format!("a {text} b {text}")), "a [redacted] b [redacted]");
+        }
+        assert!(matches!(redact("nothing to hide"), Cow::Borrowed("nothing to hide")));
+    }
+
+    #[test]
+    fn a_secret_within_another_leaves_nothing_behind() {
+        add_secret("inner-secret-value");
+        add_secret("outer-inner-secret-value-outer");
+        assert_eq!(redact("outer-inner-secret-value-outer inner-secret-value"), "[redacted] [redacted]");
+    }
+
+    #[test]
+    fn short_words_are_left_alone() {
+        add_secret("");
+        add_secret("qzqzq");
+        assert_eq!(redact("qzqzq"), "qzqzq");
     }
 }
