@@ -154,3 +154,156 @@ fn same_agent(old: &AgentConfig, new: &AgentConfig) -> bool {
 fn same_secret(old: &Option<SecretString>, new: &Option<SecretString>) -> bool {
     old.as_ref().map(|secret| secret.expose_secret()) == new.as_ref().map(|secret| secret.expose_secret())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::config::{AgentDriver, Capability, MergePolicy, ModelConfig};
+    use crate::domain::{
+        gate::{GateParser, GateSpec},
+        id::RepoRef,
+    };
+
+    fn agent(key: &str) -> AgentConfig {
+        AgentConfig {
+            driver: AgentDriver::Acp,
+            command: vec!["agent".into()],
+            env: BTreeMap::from([("KEY".to_owned(), SecretString::from(key))]),
+            read: Vec::new(),
+            write: Vec::new(),
+        }
+    }
+
+    fn small_model() -> ModelConfig {
+        ModelConfig {
+            agent: "mine".into(),
+            model: "id".into(),
+            window_tokens: 1,
+            input_price: 0.0,
+            output_price: 0.0,
+            capability: Capability::Low,
+        }
+    }
+
+    /// A configuration that differs from the default one in every key.
+    fn other() -> Config {
+        let gate = GateSpec { command: vec!["make".into()], timeout_ms: 1, parser: GateParser::Exit };
+        Config {
+            server: ServerConfig {
+                host: "::".into(),
+                port: 1,
+                operator_token: Some("operator".into()),
+                max_body_bytes: 1,
+                stuck_after: Duration::from_secs(1),
+            },
+            gitea: GiteaConfig {
+                url: "http://other".into(),
+                token: Some("token".into()),
+                webhook_secrets: vec!["secret".into()],
+                repositories: vec![RepoRef::new("acme", "app")],
+                reconcile_active: Duration::from_secs(1),
+                reconcile_idle: Duration::from_secs(1),
+            },
+            store: StoreConfig { path: "other.db".into(), reserve_bytes: 1 },
+            workspace: WorkspaceConfig { root: "other".into() },
+            policy: PolicyConfig {
+                merge: MergePolicy::PullRequest,
+                max_tasks: 1,
+                max_tasks_per_repository: 1,
+                max_continuations: 1,
+                max_sessions: 1,
+                turn_timeout: Duration::from_secs(1),
+                stall_timeout: Duration::from_secs(1),
+                rotate_at: 0.5,
+                warn_at: 0.4,
+            },
+            gates: BTreeMap::from([("test".to_owned(), gate)]),
+            agents: BTreeMap::from([("mine".to_owned(), agent("key-one"))]),
+            models: BTreeMap::from([("small".to_owned(), small_model())]),
+            log_level: tracing::Level::DEBUG,
+            anthropic_api_key: Some("provider".into()),
+        }
+    }
+
+    #[test]
+    fn every_changed_key_is_told_on_its_side() {
+        let diff = changes(&Config::default(), &other());
+        insta::assert_snapshot!(diff.applied.join("\n"), @r#"
+        gitea.token
+        gitea.webhook_secrets
+        gitea.repositories
+        policy.merge
+        policy.max_tasks
+        policy.max_tasks_per_repository
+        policy.max_continuations
+        policy.max_sessions
+        policy.turn_timeout
+        policy.stall_timeout
+        policy.rotate_at
+        policy.warn_at
+        gates.test
+        agents.mine
+        models.small
+        "#);
+        insta::assert_snapshot!(diff.needs_restart.join("\n"), @r#"
+        server.host
+        server.port
+        server.operator_token
+        server.max_body_bytes
+        server.stuck_after
+        gitea.url
+        gitea.reconcile_active
+        gitea.reconcile_idle
+        store.path
+        store.reserve_bytes
+        workspace.root
+        LOG_LEVEL
+        ANTHROPIC_API_KEY
+        "#);
+    }
+
+    #[test]
+    fn the_same_configuration_has_no_changes() {
+        assert_eq!(changes(&other(), &other()), ReloadDiff::default());
+    }
+
+    #[test]
+    fn after_a_reload_only_what_needs_a_restart_differs() {
+        let (old, new) = (Config::default(), other());
+        let reloaded = with_reloadable(&old, &new);
+        let left = changes(&reloaded, &new);
+        assert_eq!(left, ReloadDiff { applied: Vec::new(), ..changes(&old, &new) });
+        assert_eq!(changes(&old, &reloaded).needs_restart, [""; 0]);
+    }
+
+    #[test]
+    fn an_agents_change_is_told_by_name_and_without_values() {
+        let old = other();
+        let alter = |change: fn(&mut AgentConfig)| {
+            let mut new = old.clone();
+            new.agents.values_mut().for_each(change);
+            changes(&old, &new).applied
+        };
+        let alterations: [fn(&mut AgentConfig); 6] = [
+            |agent| *agent = tests::agent("key-two"),
+            |agent| agent.env.clear(),
+            |agent| agent.env = BTreeMap::from([("OTHER".to_owned(), "key-one".into())]),
+            |agent| agent.command.push("--fast".into()),
+            |agent| agent.read.push("/opt".into()),
+            |agent| agent.write.push("/var".into()),
+        ];
+        for change in alterations {
+            assert_eq!(alter(change), ["agents.mine"]);
+        }
+    }
+
+    #[test]
+    fn names_that_come_and_go_are_told() {
+        let (mut old, mut new) = (other(), other());
+        old.models.insert("gone".into(), small_model());
+        new.models.insert("fresh".into(), small_model());
+        assert_eq!(changes(&old, &new).applied, ["models.fresh", "models.gone"]);
+    }
+}

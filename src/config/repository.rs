@@ -80,3 +80,97 @@ fn least<T: PartialOrd>(key: &str, asked: T, base: T, ignored: &mut Vec<String>)
     }
     asked
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn rules(text: &str) -> RepositoryRules {
+        repository_policy(text, &PolicyConfig::default()).unwrap_or_else(|faults| panic!("{faults}"))
+    }
+
+    #[test]
+    fn a_file_without_anything_leaves_all_to_the_operator() {
+        let base = PolicyConfig { max_tasks: 9, ..PolicyConfig::default() };
+        for text in ["", "[gates]\n", "[policy]\n"] {
+            let rules = repository_policy(text, &base).unwrap();
+            assert_eq!(rules, RepositoryRules { gates: None, policy: base.clone(), ignored: Vec::new() });
+        }
+    }
+
+    #[test]
+    fn its_gates_replace_the_configured_ones() {
+        let gates = rules("[gates.test]\ncommand = [\"make\", \"test\"]\ntimeout = \"1m\"\n").gates.unwrap();
+        assert_eq!(gates["test"].command, ["make", "test"]);
+        assert_eq!((gates.len(), gates["test"].timeout_ms), (1, 60_000));
+    }
+
+    #[test]
+    fn a_stricter_policy_holds_key_by_key() {
+        let text = "[policy]\nmerge = \"pull_request\"\nmax_continuations = 0\nmax_sessions = 2\n\
+                    turn_timeout = \"1m\"\nstall_timeout = \"20s\"\nrotate_at = 0.7\nwarn_at = 0.6\n";
+        let RepositoryRules { policy, ignored, .. } = rules(text);
+        let expected = PolicyConfig {
+            merge: MergePolicy::PullRequest,
+            max_continuations: 0,
+            max_sessions: 2,
+            turn_timeout: Duration::from_secs(60),
+            stall_timeout: Duration::from_secs(20),
+            rotate_at: 0.7,
+            warn_at: 0.6,
+            ..PolicyConfig::default()
+        };
+        assert_eq!(policy, expected);
+        assert!(ignored.is_empty());
+    }
+
+    #[test]
+    fn a_laxer_policy_is_left_out_and_told() {
+        let base = PolicyConfig { merge: MergePolicy::PullRequest, ..PolicyConfig::default() };
+        let text = "[policy]\nmerge = \"auto\"\nmax_continuations = 6\nmax_sessions = 7\nturn_timeout = \"31m\"\n\
+                    stall_timeout = \"11m\"\nrotate_at = 0.99\nwarn_at = 0.81\n";
+        let RepositoryRules { policy, ignored, .. } = repository_policy(text, &base).unwrap();
+        assert_eq!(policy, base);
+        let keys = [
+            "merge",
+            "max_continuations",
+            "max_sessions",
+            "turn_timeout",
+            "stall_timeout",
+            "rotate_at",
+            "warn_at",
+        ];
+        assert_eq!(ignored, keys.map(|key| format!("policy.{key}")));
+    }
+
+    #[test]
+    fn an_equal_policy_is_not_laxer() {
+        assert!(rules("[policy]\nmerge = \"auto\"\nmax_sessions = 6\nrotate_at = 0.95\n").ignored.is_empty());
+    }
+
+    #[test]
+    fn what_is_the_operators_unknown_or_wrong_is_refused_with_the_files_name() {
+        let text = "[server]\nport = 1\n[agents.a]\n[models.m]\n[gitea]\n[budget]\n[policies]\n\
+                    [policy]\nmax_tasks = 1\nmax_tasks_per_repository = 1\nmerge = 1\nrotate_at = 0.5\nretention = \"7d\"\n\
+                    [gates.test]\nreport = \"x\"\n";
+        let faults = repository_policy(text, &PolicyConfig::default()).unwrap_err();
+        insta::assert_snapshot!(faults, @r#"
+        configuration refused, 13 faults:
+          .mosaic.toml:1: server: belongs to the operator; remove it: a repository may set gates and a stricter policy only
+          .mosaic.toml:3: agents: belongs to the operator; remove it: a repository may set gates and a stricter policy only
+          .mosaic.toml:4: models: belongs to the operator; remove it: a repository may set gates and a stricter policy only
+          .mosaic.toml:5: gitea: belongs to the operator; remove it: a repository may set gates and a stricter policy only
+          .mosaic.toml:6: budget: is not supported yet; remove it until a version that knows it
+          .mosaic.toml:7: policies: is an unknown key; did you mean `policy`?
+          .mosaic.toml:9: policy.max_tasks: belongs to the operator; remove it: a repository may set gates and a stricter policy only
+          .mosaic.toml:10: policy.max_tasks_per_repository: belongs to the operator; remove it: a repository may set gates and a stricter policy only
+          .mosaic.toml:11: policy.merge: is a whole number, not text; write "auto" or "pull_request"
+          .mosaic.toml:12: policy.rotate_at: policy.warn_at, 0.8, is not below policy.rotate_at, 0.5; lower policy.warn_at or raise policy.rotate_at
+          .mosaic.toml:13: policy.retention: is not supported yet; remove it until a version that knows it
+          .mosaic.toml:14: gates.test.command: is missing; set `command` to the program and its arguments, such as ["make", "test"]
+          .mosaic.toml:15: gates.test.report: is read by the parser lcov only; set parser = "lcov" on this gate, or remove the key
+        "#);
+    }
+}
