@@ -14,8 +14,8 @@ use super::{
 /// The manual of the configuration, and the defaults: really what is merged first.
 pub const DEFAULTS: &str = include_str!("../../config/default.toml");
 
-/// Where a configuration comes from.
-#[derive(Clone, Debug, Default)]
+/// Where a configuration comes from. Has no `Debug`: the environment holds secrets.
+#[derive(Clone, Default)]
 pub struct Sources {
     /// The configuration file, if one was named.
     pub file: Option<PathBuf>,
@@ -129,3 +129,6 @@ fn warnings(config: &Config, document: &Node) -> Vec<Fault> {
 fn is_loopback(host: &str) -> bool {
     host.parse::<IpAddr>().map_or(host.eq_ignore_ascii_case("localhost"), |address| address.is_loopback())
 }
+
+#[cfg(test)]
+mod tests;

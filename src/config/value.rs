@@ -257,3 +257,55 @@ pub(super) fn is_variable_name(name: &str) -> bool {
         && !name.starts_with(|c: char| c.is_ascii_digit())
         && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::fault::Origin;
+
+    fn node(text: &str) -> Node {
+        Node::new(Value::Text(text.to_owned()), Origin::CommandLine)
+    }
+
+    #[test]
+    fn no_path_or_argument_holds_a_nul() {
+        assert!(
+            path(&node("a\0b")).is_err()
+                && argument(&node("a\0b")).is_err()
+                && variable(&node("\0")).is_err()
+        );
+        assert_eq!(argument(&node("")), Ok(String::new()));
+        assert!(path(&node(" ")).is_err());
+    }
+
+    #[test]
+    fn a_message_shows_long_and_strange_text_cut_and_escaped() {
+        assert_eq!(shown("a\n\u{1b}[31m"), r"`a\n\u{1b}[31m`");
+        assert_eq!(shown(&"x".repeat(80)), format!("`{}`", "x".repeat(80)));
+        assert_eq!(shown(&"x".repeat(500)), format!("`{}…`", "x".repeat(80)));
+    }
+
+    #[test]
+    fn numbers_are_finite_and_within_their_range() {
+        let price_of = |value| price(&Node::new(value, Origin::CommandLine));
+        assert_eq!((price_of(Value::Real(0.5)), price_of(Value::Whole(2))), (Ok(0.5), Ok(2.0)));
+        for value in [Value::Real(f64::NAN), Value::Real(f64::INFINITY), Value::Whole(-1), Value::Boolean] {
+            assert!(price_of(value).is_err());
+        }
+        let count = |number| whole(&Node::new(Value::Whole(number), Origin::CommandLine), 1..=u64::MAX);
+        assert_eq!((count(1), count(i128::from(u64::MAX))), (Ok(1), Ok(u64::MAX)));
+        assert!(count(0).is_err() && count(i128::MAX).is_err() && count(-1).is_err());
+    }
+
+    #[test]
+    fn names_are_short_and_plain() {
+        assert!(is_name("a") && is_name("Small_model-2") && is_name(&"x".repeat(64)));
+        assert!(!is_name("") && !is_name("a.b") && !is_name("ä") && !is_name(&"x".repeat(65)));
+        assert!(
+            is_variable_name("_A1")
+                && !is_variable_name("1A")
+                && !is_variable_name("")
+                && !is_variable_name("A-B")
+        );
+    }
+}
