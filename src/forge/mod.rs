@@ -10,6 +10,7 @@ pub mod delivery;
 pub mod error;
 pub mod headers;
 pub mod hint;
+pub mod intake;
 pub mod signature;
 pub mod wire;
 

@@ -28,6 +28,7 @@ mod census;
 mod clock;
 mod gauge;
 mod guard;
+mod health;
 mod histogram;
 mod mailbox;
 mod policy;
@@ -42,6 +43,7 @@ pub use census::{
     Sabotage,
 };
 pub use clock::Clock;
+pub use health::{Check, Health};
 pub use mailbox::{Mailbox, Placement, Spec, spawn};
 pub use policy::{Backoff, RestartPolicy};
 pub use port::{Lost, Port, Refused, Why};

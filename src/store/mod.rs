@@ -3,6 +3,7 @@
 //! Owns durability: what a call has answered is on disk. Promises that events are appended whole and in order, that a
 //! delivery is kept once, and that each event row is chained to the one before by hash. Never interprets an event.
 
+pub mod board;
 pub mod chain;
 pub mod sqlite;
 
