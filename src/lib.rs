@@ -7,8 +7,11 @@
 
 pub mod config;
 pub mod domain;
+pub mod files;
 pub mod forge;
+pub mod gate;
 pub mod process;
 pub mod runtime;
 pub mod store;
 pub mod telemetry;
+pub mod workspace;
