@@ -5,6 +5,7 @@
 //! 1 `app`, `cli` · 2 `http`, `actor` · 3 `store`, `forge`, `workspace`, `agent`, `gate`, `parse` ·
 //! 4 `process`, `runtime`, `config`, `telemetry` · 5 `domain`.
 
+pub mod agent;
 pub mod config;
 pub mod domain;
 pub mod files;
