@@ -19,3 +19,6 @@ pub use delivery::{Delivery, Refusal};
 pub use error::ForgeError;
 pub use headers::DeliveryHeaders;
 pub use hint::{Hint, HintKind};
+//! The forge: how the coordinator talks to Gitea and Forgejo, and a simulated one to talk to.
+
+pub mod simulated;
