@@ -1,9 +1,8 @@
-//! The forge: the client of Gitea's and Forgejo's API, and the reading of their webhooks.
+//! The forge: how the coordinator talks to Gitea and Forgejo.
 //!
-//! Owns the wire types, the signature rules, and the classes of the forge's errors. Promises that a payload or
-//! an answer of any shape becomes a value or an error, never a panic, and that a write is sent once. Never
-//! decides anything, never keeps state but the token, the page limit and the instant before which the forge
-//! wants no call, and never uses a URL that the forge or a payload names.
+//! Owns the client, the reading of webhooks, and a simulated forge to talk to. The client
+//! keeps no state but the token, the page limit and the instant before which the forge
+//! wants no call; it never decides anything, and never uses a URL that the forge or a payload names.
 
 pub mod client;
 pub mod delivery;
@@ -12,6 +11,7 @@ pub mod headers;
 pub mod hint;
 pub mod intake;
 pub mod signature;
+pub mod simulated;
 pub mod wire;
 
 pub use client::{Forge, Timeouts};
@@ -19,6 +19,3 @@ pub use delivery::{Delivery, Refusal};
 pub use error::ForgeError;
 pub use headers::DeliveryHeaders;
 pub use hint::{Hint, HintKind};
-//! The forge: how the coordinator talks to Gitea and Forgejo, and a simulated one to talk to.
-
-pub mod simulated;
