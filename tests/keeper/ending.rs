@@ -161,7 +161,7 @@ async fn one_who_runs_away_from_process_to_process_is_caught() {
 #[tokio::test]
 async fn loss_of_the_keeper_is_told_from_any_exit_and_its_session_is_killed() {
     let bench = Bench::new();
-    let mut kept = bench.shell("sleep 600 & sleep 600 & touch both; wait").await;
+    let mut kept = bench.shell("sleep 600 & sleep 600 & : > both; wait").await;
     bench.file_appears("both").await;
     send(keeper_of(&kept), Signal::KILL);
     assert_eq!(end_of(&mut kept).await, Exit { code: None, signal: None, leftovers: 3 });
