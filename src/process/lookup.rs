@@ -37,6 +37,12 @@ pub(super) fn find(program: &str, cwd: &Path, search_path: Option<&str>) -> Resu
     Err(missing)
 }
 
+/// Whether `program` can be started with that `PATH`; one that is named relative to a folder may be.
+pub fn is_startable(program: &str, search_path: Option<&str>) -> bool {
+    let relative = program.contains('/') && !program.starts_with('/');
+    relative || find(program, Path::new("/"), search_path).is_ok()
+}
+
 fn candidate(path: PathBuf) -> Result<PathBuf, Missing> {
     let Ok(metadata) = path.metadata() else { return Err(Missing::NotFound) };
     if metadata.is_file() && access(&path, Access::EXEC_OK).is_ok() {
@@ -59,6 +65,16 @@ mod tests {
         fs::write(&path, "#!/bin/sh\n").unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
         path
+    }
+
+    #[test]
+    fn what_is_startable_is_on_the_path_or_named_outright() {
+        let folder = tempfile::tempdir().unwrap();
+        let program = place(folder.path(), "agent", 0o755);
+        let path = folder.path().to_str();
+        assert!(is_startable("agent", path) && is_startable(program.to_str().unwrap(), None));
+        assert!(is_startable("./agent", None), "the workspace is not there to be looked at yet");
+        assert!(!is_startable("agent", None) && !is_startable("/no/such/agent", path));
     }
 
     #[test]

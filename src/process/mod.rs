@@ -19,6 +19,7 @@ mod tree;
 mod wire;
 
 pub use env::allowed;
+pub use lookup::is_startable;
 pub use kept::{Control, Keeper, Kept, StartError};
 pub use lines::{BoundedLines, Line};
 pub use output::HeadTail;

@@ -1,0 +1,149 @@
+//! Warden: root of the tree. Beats the time, probes what nobody else looks at, and hears of actors given up.
+//!
+//! Holds nothing.
+//!
+//! | message | does |
+//! |---|---|
+//! | [`Beat`] | `tick` to the queue; looks at the disk and at the agents' programs |
+//! | [`GaveUp`] | an agent's actor: its session is lost; any other: the coordinator ends with 70 |
+
+use std::{path::Path, time::Duration};
+
+use secrecy::ExposeSecret;
+
+use super::{
+    Ground, message,
+    queue::{AgentFact, Tick},
+};
+use crate::{
+    domain::{command::Command, id::{Generation, IssueRef}, task::TaskKey},
+    process,
+    runtime::{Handle, RebuildError, Role, Scope},
+};
+
+/// How often the queue is told of time.
+const BEAT: Duration = Duration::from_millis(500);
+/// Every how many beats the slower probes are made.
+const PROBE_BEATS: u64 = 10;
+
+message! {
+    /// Time went by.
+    pub struct Beat = "beat" {}
+}
+
+message! {
+    /// An actor was given up by its supervisor.
+    pub struct GaveUp = "gave_up" {
+        /// Its id.
+        id: String,
+        /// What it said last.
+        why: String,
+    }
+}
+
+/// See the module.
+pub struct Warden {
+    ground: Ground,
+    beats: u64,
+}
+
+impl Role for Warden {
+    type Seed = Ground;
+    const ROLE: &'static str = "Warden";
+    const CAPACITY: usize = 256;
+
+    fn rebuild(seed: &Ground, scope: &Scope<Self>) -> Result<Self, RebuildError> {
+        scope.every(BEAT, || Beat {});
+        probe(seed);
+        Ok(Self { ground: seed.clone(), beats: 0 })
+    }
+
+    fn corrupt(&mut self) {
+        // Never a probe again.
+        self.beats = 1;
+        self.ground.term = u64::MAX;
+    }
+}
+
+impl Handle<Beat> for Warden {
+    fn handle(&mut self, _message: Beat, _scope: &Scope<Self>) {
+        self.beats += 1;
+        if self.beats.is_multiple_of(PROBE_BEATS) {
+            probe(&self.ground);
+        }
+        // A full queue gets the next one.
+        let _ = self.ground.wiring.queue().port::<Tick>().tell(Tick {});
+    }
+}
+
+impl Handle<GaveUp> for Warden {
+    fn handle(&mut self, message: GaveUp, _scope: &Scope<Self>) {
+        let GaveUp { id, why } = message;
+        let Some(issue) = id.strip_prefix("agent:") else {
+            self.ground.wiring.fail(70, format!("the actor `{id}` crashed again and again: {why}"));
+            return;
+        };
+        let Ok(issue) = issue.parse::<IssueRef>() else { return };
+        if let Some((_, mailbox)) = self.ground.wiring.agents.remove(&issue) {
+            mailbox.stop();
+        }
+        // The generation in force is the one that had an actor.
+        let generation = self.ground.board.task(&issue).map_or(Generation::FIRST, |task| task.generation);
+        let key = TaskKey { issue, generation };
+        let command = Command::SessionLost { key, cause: format!("its actor crashed again and again: {why}") };
+        self.ground.wiring.queue().port::<AgentFact>().deliver(AgentFact { command });
+    }
+}
+
+fn probe(ground: &Ground) {
+    probe_disk(ground);
+    probe_agents(ground);
+}
+
+/// Below the reserve webhooks get 503 and nothing starts.
+fn probe_disk(ground: &Ground) {
+    let config = ground.config.load();
+    let reserve = config.store.reserve_bytes;
+    for path in [config.store.path.parent().unwrap_or(Path::new(".")), config.workspace.root.as_path()] {
+        let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+        let Ok(stat) = rustix::fs::statvfs(path) else { continue };
+        let free = stat.f_bavail.saturating_mul(stat.f_frsize);
+        if free < reserve {
+            ground.health.bad(
+                "disk",
+                format!("{free} bytes are free at {}, below store.reserve_bytes = {reserve}: free some", path.display()),
+            );
+            return;
+        }
+    }
+    ground.health.good("disk", "enough is free");
+}
+
+/// An agent whose program is not there cannot be started; its tasks stay ready until it is.
+fn probe_agents(ground: &Ground) {
+    let config = ground.config.load();
+    for (name, agent) in &config.agents {
+        let check = format!("agent.{name}");
+        let program = agent.command.first().map_or("", String::as_str);
+        let own_path = agent.env.get("PATH").map(ExposeSecret::expose_secret);
+        let path = own_path.or_else(|| ground.environment.get("PATH").map(String::as_str));
+        if !process::is_startable(program, path) {
+            let finding = format!("{NO_PROGRAM} `{program}`: install it, or correct agents.{name}.command");
+            ground.health.bad(&check, finding);
+            continue;
+        }
+        // What an agent itself refused (its login) is not known to be better until it opens a session.
+        let refused = ground.health.get(&check).is_some_and(|last| !last.ok && !last.detail.contains(NO_PROGRAM));
+        if !refused {
+            ground.health.good(&check, format!("`{program}` can be started"));
+        }
+    }
+    for name in ground.health.checks().into_keys() {
+        if name.strip_prefix("agent.").is_some_and(|agent| !config.agents.contains_key(agent)) {
+            ground.health.forget(&name);
+        }
+    }
+}
+
+/// How the probe's own finding is told from what an agent said.
+const NO_PROGRAM: &str = "there is no executable program";
