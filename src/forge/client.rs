@@ -5,8 +5,6 @@
 //! tried at most three times and writes once. Never builds a URL from anything but the configured one.
 
 mod base;
-#[cfg(test)]
-mod canned;
 mod comments;
 mod dependencies;
 mod gate;
@@ -17,6 +15,8 @@ mod paging;
 mod pulls;
 mod repositories;
 mod statuses;
+#[cfg(test)]
+mod tests;
 mod timeline;
 mod transport;
 
