@@ -14,8 +14,13 @@ pub mod signature;
 pub mod simulated;
 pub mod wire;
 
-pub use client::{Forge, Timeouts};
+pub use client::{
+    BaseUrlError, Dependencies, Forge, IssueEdit, LastActors, MergeOutcome, MergeRequest, MergeStyle,
+    NewHook, NewIssue, NewPull, NewRepository, Permissions, Repository, StatusState, Timeouts,
+};
 pub use delivery::{Delivery, Refusal};
 pub use error::ForgeError;
 pub use headers::DeliveryHeaders;
-pub use hint::{Hint, HintKind};
+pub use hint::{Hint, HintKind, PayloadError};
+pub use signature::SignatureError;
+pub use wire::BotUser;

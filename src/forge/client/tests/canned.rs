@@ -2,7 +2,10 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use serde_json::Value;
@@ -64,6 +67,7 @@ type Answers = dyn FnMut(&Request) -> Reply + Send;
 struct Shared {
     answers: Mutex<Box<Answers>>,
     requests: Mutex<Vec<Request>>,
+    settings_asked: AtomicUsize,
     page_limit: u32,
 }
 
@@ -81,7 +85,7 @@ impl Drop for Canned {
 }
 
 impl Canned {
-    /// Answers by a function; `/settings/api` is answered with 50 and not kept.
+    /// Answers by a function; `/settings/api` is answered with 50 and only counted.
     pub(super) async fn by(answers: impl FnMut(&Request) -> Reply + Send + 'static) -> Self {
         Self::with_page_limit(50, answers).await
     }
@@ -99,8 +103,12 @@ impl Canned {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let answers: Box<Answers> = Box::new(answers);
-        let shared =
-            Arc::new(Shared { answers: Mutex::new(answers), requests: Mutex::default(), page_limit });
+        let shared = Arc::new(Shared {
+            answers: Mutex::new(answers),
+            requests: Mutex::default(),
+            settings_asked: AtomicUsize::new(0),
+            page_limit,
+        });
         let serving = shared.clone();
         let accepting = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -118,6 +126,11 @@ impl Canned {
         self.shared.requests.lock().unwrap().clone()
     }
 
+    /// How often `/settings/api` was asked for.
+    pub(super) fn settings_asked(&self) -> usize {
+        self.shared.settings_asked.load(Ordering::SeqCst)
+    }
+
     /// Method and target of each request so far.
     pub(super) fn lines(&self) -> Vec<String> {
         self.requests().iter().map(Request::line).collect()
@@ -128,6 +141,7 @@ async fn serve(stream: TcpStream, shared: Arc<Shared>) -> Option<()> {
     let mut stream = BufReader::new(stream);
     let request = read(&mut stream).await?;
     let reply = if request.target.ends_with("/settings/api") {
+        shared.settings_asked.fetch_add(1, Ordering::SeqCst);
         Reply::json(serde_json::json!({"max_response_items": shared.page_limit, "default_paging_num": 30}))
     } else {
         shared.requests.lock().unwrap().push(request.clone());

@@ -345,10 +345,10 @@ async fn the_history_tells_who_assigned_and_who_closed() {
         by(4, "reopen", 7, 0, false),
     ]);
     let second = json!([
+        by(7, "close", 10, 0, false),
         by(4, "reopen", 7, 0, false),
         by(5, "assignees", 8, 2, false),
         by(6, "assignees", 9, 3, false),
-        by(7, "close", 10, 0, false),
         {"id": 8, "type": "comment", "body": "close", "user": null},
     ]);
     let both = [first.clone(), second.clone()];

@@ -184,6 +184,10 @@ async fn what_the_pull_request_has_become_outweighs_the_words() {
     let later = r#"{"message":"Please try again later"}"#;
     let (outcome, _) = merge([Reply::status(405, later), Reply::json(moved)]).await;
     assert_eq!(outcome, Ok(MergeOutcome::HeadMoved));
+    let mut headless = pull(3, "open");
+    headless["head"] = Value::Null;
+    let (outcome, _) = merge([Reply::status(405, later), Reply::json(headless)]).await;
+    assert_eq!(outcome, Ok(MergeOutcome::TryLater("Please try again later".into())));
     let (outcome, _) = merge([Reply::status(404, ""), Reply::json(pull(3, "closed"))]).await;
     assert_eq!(outcome, Ok(MergeOutcome::NotAllowed("the pull request is closed".into())));
     let (outcome, _) = merge([Reply::status(423, ""), Reply::json(pull(3, "open"))]).await;

@@ -191,7 +191,10 @@ async fn a_name_that_would_climb_out_is_never_sent() {
 async fn the_page_limit_is_read_once_and_guessed_where_it_is_not_told() {
     for (told, limit) in [(20, 20), (50, 50), (1000, 50), (0, 1)] {
         let forge = Canned::with_page_limit(told, |_| user()).await;
-        assert_eq!(client(&forge).settings_page_limit().await, limit);
+        let client = client(&forge);
+        assert_eq!(client.settings_page_limit().await, limit);
+        assert_eq!(client.clone().settings_page_limit().await, limit);
+        assert_eq!(forge.settings_asked(), 1);
     }
     let down = Forge::new("http://127.0.0.1:1", None, Timeouts::default()).unwrap();
     assert_eq!(down.settings_page_limit().await, 50);
