@@ -11,6 +11,7 @@ pub mod domain;
 pub mod files;
 pub mod forge;
 pub mod gate;
+pub mod parse;
 pub mod process;
 pub mod runtime;
 pub mod store;
