@@ -1,4 +1,5 @@
 //! The integration tests: one binary, a module per behaviour.
 
 mod config;
+mod graph_replay;
 mod keeper;

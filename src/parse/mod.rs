@@ -8,6 +8,8 @@
 mod block;
 mod key;
 mod line;
+#[cfg(test)]
+mod round_trip;
 mod section;
 #[cfg(test)]
 mod tests;
