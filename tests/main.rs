@@ -1,5 +1,6 @@
 //! The integration tests: one binary, a module per behaviour.
 
+mod acp;
 mod config;
 mod graph_replay;
 mod keeper;

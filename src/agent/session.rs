@@ -4,7 +4,7 @@
 //! when [`SessionControl::close`] returns, and after a [`Session`] is dropped. Never speaks a protocol: that is
 //! the driver's [`Wire`].
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use tokio::{sync::mpsc, time::timeout};
 
@@ -99,7 +99,7 @@ impl SessionControl {
     }
 
     /// Ends the session: closes the agent's standard input, gives it `grace` to leave, then interrupts, terminates
-    /// and kills. When this returns the whole tree is gone.
+    /// and kills (2 s and 3 s apart). When this returns the whole tree is gone; its events may still be unread.
     pub async fn close(&self, grace: Duration) -> Exit {
         self.wire.ending();
         self.wire.hang_up();
@@ -118,5 +118,17 @@ impl SessionControl {
     /// Processor time of the whole tree so far, in milliseconds; none once it is gone.
     pub fn cpu_ms(&self) -> Option<u64> {
         self.process.cpu_ms()
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session").field("provider_session", &self.provider_session).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for SessionControl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionControl").field("process", &self.process).finish_non_exhaustive()
     }
 }

@@ -163,3 +163,10 @@ fn refused(error: RpcError) -> OpenError {
         _ => OpenError::Refused(told),
     }
 }
+
+#[cfg(test)]
+mod peer;
+#[cfg(test)]
+mod replay;
+#[cfg(test)]
+mod tests;

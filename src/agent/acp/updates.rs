@@ -47,8 +47,9 @@ pub(super) struct Translator {
     tools: BTreeMap<String, (String, ToolStatus)>,
     usage: Option<UsageSample>,
     compacting: bool,
-    /// What the agent said since its last tool call.
+    /// The last message, or what was said since the last tool call where messages have no names.
     message: String,
+    message_id: Option<String>,
     /// The agent's own state is that of a failure, whatever its stop reason says.
     system_error: bool,
 }
@@ -57,10 +58,8 @@ impl Translator {
     /// Translates one update.
     pub(super) fn update(&mut self, update: Told) -> Heard {
         match update {
-            Told::AgentMessageChunk { content: Content { text } } if !text.is_empty() => {
-                let room = MESSAGE_BYTES.saturating_sub(self.message.len());
-                self.message.push_str(head(&text, room));
-                Heard::Text(text)
+            Told::AgentMessageChunk { content: Content { text }, message_id } if !text.is_empty() => {
+                Heard::Text(self.piece(text, message_id))
             }
             Told::ToolCall(call) | Told::ToolCallUpdate(call) => self.tool(call),
             Told::Plan { entries } => {
@@ -92,6 +91,18 @@ impl Translator {
             }
             Told::AgentMessageChunk { .. } | Told::Other => Heard::Life,
         }
+    }
+
+    /// Remembers a piece of a message; where another message begins right behind one, a blank line parts them.
+    fn piece(&mut self, text: String, message_id: Option<String>) -> String {
+        let is_another = message_id.is_some() && message_id != self.message_id && !self.message.is_empty();
+        self.message_id = message_id;
+        if is_another {
+            self.message.clear();
+        }
+        let room = MESSAGE_BYTES.saturating_sub(self.message.len());
+        self.message.push_str(head(&text, room));
+        if is_another { format!("\n\n{text}") } else { text }
     }
 
     fn tool(&mut self, call: ToolCall) -> Heard {
@@ -330,6 +341,27 @@ mod tests {
         let cancelled = Turn { cancelled: true, ..TURN };
         assert_eq!(Translator::default().turn_end(cancelled, error()).stop, Stop::Cancelled);
         assert!(matches!(Translator::default().turn_end(TURN, error()).stop, Stop::Failed(_)));
+    }
+
+    #[test]
+    fn messages_that_follow_each_other_are_parted() {
+        let mut heard = Translator::default();
+        let mut say = |id: Value, text: &str| {
+            let content = json!({"type":"text","text":text});
+            let update = json!({"sessionUpdate":"agent_message_chunk","messageId":id,"content":content});
+            match hear(&mut heard, update) {
+                Heard::Text(text) => text,
+                other => panic!("no text: {other:?}"),
+            }
+        };
+        let told = [
+            say(json!("a"), "one"),
+            say(json!("a"), " two"),
+            say(json!("b"), "BLOCKED:"),
+            say(json!(null), " why"),
+        ];
+        assert_eq!(told.concat(), "one two\n\nBLOCKED: why");
+        assert_eq!(heard.message, "BLOCKED: why");
     }
 
     #[test]

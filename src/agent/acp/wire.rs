@@ -128,6 +128,8 @@ pub(super) struct SessionUpdate {
 pub(super) enum Told {
     AgentMessageChunk {
         content: Content,
+        #[serde(default, rename = "messageId")]
+        message_id: Option<String>,
     },
     ToolCall(ToolCall),
     ToolCallUpdate(ToolCall),

@@ -59,6 +59,7 @@ fn source(args: &[OsString]) -> Result<Source, String> {
     match args {
         [flag, path] if flag == "--script" => one(path),
         [flag, path] if flag == "--scripts" => per_issue(path),
+        // This is no part of the coordinator's own configuration: the agent is a process of its own.
         [] => match (std::env::var_os("SCRIPTED_AGENT_SCRIPT"), std::env::var_os("SCRIPTED_AGENT_SCRIPTS")) {
             (Some(path), _) => one(&path),
             (None, Some(path)) => per_issue(&path),

@@ -14,6 +14,7 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::{Value, json};
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::{
     DETACHED,
@@ -87,8 +88,7 @@ impl Stage {
             Act::LongLine { bytes } => self.client.send_raw(&"x".repeat(*bytes)),
             Act::Detach { command } => return self.detach(&self.filled(command)),
             Act::Crash { code } => Self::crash(*code),
-            Act::Hang(hang) if hang.stubborn => ignore_everything(),
-            Act::Hang(_) => return self.client.pause(None),
+            Act::Hang(hang) => return self.hang(hang.stubborn),
             Act::CloseStdout {} => {
                 let nowhere = fs::OpenOptions::new().write(true).open("/dev/null");
                 nowhere
@@ -149,6 +149,19 @@ impl Stage {
             self.tool("read more", |_| Ok(()))?;
         }
         Ok(())
+    }
+
+    /// Does nothing any more; the tool call tells that it has begun.
+    fn hang(&mut self, stubborn: bool) -> Result<(), Cut> {
+        if !stubborn {
+            self.tool_begins("hang");
+            return self.client.pause(None);
+        }
+        let _deaf = ignore_signals().map_err(|error| failed(format!("cannot hang: {error}")))?;
+        self.tool_begins("hang");
+        loop {
+            std::thread::park();
+        }
     }
 
     fn compact(&mut self) {
@@ -221,11 +234,12 @@ impl Stage {
     }
 
     fn detach(&mut self, command: &str) -> Result<(), Cut> {
-        let program_path =
-            std::env::current_exe().unwrap_or_else(|error| Self::give_up(&format!("no own path: {error}")));
-        let mut middle = program(program_path);
-        middle.args(["scripted-agent", DETACHED, command]).current_dir(&self.cwd).stdin(Stdio::null());
-        match middle.status() {
+        let detached = std::env::current_exe().and_then(|exe| {
+            let mut middle = program(exe);
+            middle.args(["scripted-agent", DETACHED, command]).current_dir(&self.cwd).stdin(Stdio::null());
+            middle.status()
+        });
+        match detached {
             Ok(status) if status.success() => Ok(()),
             Ok(status) => Err(failed(format!("cannot detach `{command}`: {status}"))),
             Err(error) => Err(failed(format!("cannot detach `{command}`: {error}"))),
@@ -258,22 +272,16 @@ fn git(at: &Path, args: &[&str]) -> io::Result<()> {
         return Ok(());
     }
     let said = [output.stdout, output.stderr].concat();
-    Err(io::Error::other(format!("git {}: {}", args[0], String::from_utf8_lossy(&said).trim())))
+    Err(io::Error::other(format!("git {}: {}", args.join(" "), String::from_utf8_lossy(&said).trim())))
 }
 
-/// Hears nothing any more: no message, no end of input, no SIGINT, no SIGTERM.
-fn ignore_everything() -> ! {
+/// From here on SIGINT, SIGTERM and SIGHUP do nothing, as long as what is returned is kept.
+fn ignore_signals() -> io::Result<impl Sized> {
     // A handler that nobody listens to takes the place of the default, which would end the process.
-    let deaf = tokio::runtime::Builder::new_current_thread().enable_io().build().map(|runtime| {
-        use tokio::signal::unix::{SignalKind, signal};
-        let _context = runtime.enter();
-        let signals = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()].map(signal);
-        (signals, runtime)
-    });
-    if let Err(error) = &deaf {
-        Stage::give_up(&format!("cannot hang: {error}"));
-    }
-    loop {
-        std::thread::park();
-    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let context = runtime.enter();
+    let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
+    let handlers = kinds.into_iter().map(signal).collect::<io::Result<Vec<_>>>()?;
+    drop(context);
+    Ok((handlers, runtime))
 }

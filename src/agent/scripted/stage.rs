@@ -12,7 +12,7 @@ use std::{
 use serde_json::{Value, json};
 
 use super::{
-    FAULTY, Source,
+    Source,
     client::{Client, Cut},
     faulty,
     header::Header,
@@ -220,12 +220,6 @@ impl Stage {
     /// Ends the process as a crash would, in the middle of whatever it does.
     pub(super) fn crash(code: u8) -> ! {
         exit(code.into())
-    }
-
-    /// Ends the process because it cannot do what the script wants.
-    pub(super) fn give_up(error: &str) -> ! {
-        eprintln!("scripted agent: {error}");
-        exit(FAULTY.into())
     }
 }
 
