@@ -7,7 +7,7 @@
 //! never refuses to stop: both would end the process or the mailbox.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::Instant;
 
 use actix::{Actor, ActorContext, ActorFutureExt, ActorState, Addr, AsyncContext, Context};
 use tokio::sync::watch;
@@ -15,135 +15,10 @@ use tokio::sync::watch;
 use super::census::{Census, Escalation, Sabotage};
 use super::gauge::{Crash, Gauge, Life, Phase, Place, Series};
 use super::guard::guarded;
+use super::outlet::{Fault, Letter, Misbehave, Outlet, Stop};
 use super::policy::{CrashHistory, RestartPolicy};
-use super::port::{Attempt, Ground, Inlet, Lost, Port, Refused, ReplySlot, Why};
+use super::port::Lost;
 use super::role::{Handle, Message, Role, Scope};
-
-/// A message on its way, with its place in the mailbox.
-pub(super) struct Letter<M: Message> {
-    message: M,
-    place: Place,
-    series: Arc<Series>,
-    reply: Option<ReplySlot<M>>,
-    /// The only incarnation that may handle it, where that matters.
-    incarnation: Option<u32>,
-}
-
-impl<M: Message> actix::Message for Letter<M> {
-    type Result = ();
-}
-
-/// Asks the cell to drop its role for good; takes no place in the mailbox.
-#[derive(actix::Message)]
-#[rtype(result = "()")]
-pub(super) struct Stop;
-
-/// A panic outside of the handlers; takes no place in the mailbox.
-#[derive(actix::Message)]
-#[rtype(result = "()")]
-pub(super) struct Fault {
-    pub(super) incarnation: u32,
-    pub(super) origin: &'static str,
-    pub(super) why: String,
-}
-
-/// An order to misbehave, for tests.
-#[derive(actix::Message)]
-#[rtype(result = "()")]
-struct Misbehave {
-    how: Sabotage,
-    place: Place,
-    series: Arc<Series>,
-}
-
-/// The sending side of a cell.
-pub(super) struct Outlet<R: Role> {
-    pub(super) addr: Addr<Cell<R>>,
-    pub(super) gauge: Arc<Gauge>,
-    pub(super) ground: Ground,
-}
-
-impl<R: Role> Outlet<R> {
-    pub(super) fn port<M: Message>(&self) -> Port<M>
-    where
-        R: Handle<M>,
-    {
-        Port::new(Arc::new(CellInlet { outlet: self.clone(), series: self.gauge.series(M::NAME) }))
-    }
-
-    pub(super) fn push<M: Message>(
-        &self,
-        message: M,
-        reply: Option<ReplySlot<M>>,
-        incarnation: Option<u32>,
-        series: &Arc<Series>,
-        attempt: Attempt,
-    ) -> Result<(), Refused<M>>
-    where
-        R: Handle<M>,
-    {
-        match self.place() {
-            Ok(place) => {
-                let series = Arc::clone(series);
-                self.addr.do_send(Letter { message, place, series, reply, incarnation });
-                Ok(())
-            }
-            Err(why) => {
-                if attempt == Attempt::First {
-                    self.gauge.note_refused();
-                }
-                Err(Refused { message, why })
-            }
-        }
-    }
-
-    pub(super) fn sabotage(&self, how: Sabotage) -> bool {
-        let Ok(place) = self.place() else { return false };
-        self.addr.do_send(Misbehave { how, place, series: self.gauge.series(Sabotage::NAME) });
-        true
-    }
-
-    /// Asks for the end; tells how far it was before.
-    pub(super) fn stop(&self) -> Life {
-        let before = self.gauge.close();
-        if before == Life::Open {
-            self.addr.do_send(Stop);
-        }
-        before
-    }
-
-    fn place(&self) -> Result<Place, Why> {
-        if self.gauge.is_closed() || !self.addr.connected() {
-            return Err(Why::Gone);
-        }
-        self.gauge.admit(self.ground.clock.instant()).ok_or(Why::Full)
-    }
-}
-
-impl<R: Role> Clone for Outlet<R> {
-    fn clone(&self) -> Self {
-        Self { addr: self.addr.clone(), gauge: Arc::clone(&self.gauge), ground: self.ground.clone() }
-    }
-}
-
-struct CellInlet<R: Role> {
-    outlet: Outlet<R>,
-    series: Arc<Series>,
-}
-
-impl<R: Handle<M>, M: Message> Inlet<M> for CellInlet<R> {
-    fn id(&self) -> &str {
-        &self.outlet.gauge.id
-    }
-
-    fn ground(&self) -> &Ground {
-        &self.outlet.ground
-    }
-
-    fn push(&self, message: M, reply: Option<ReplySlot<M>>, attempt: Attempt) -> Result<(), Refused<M>> {
-        self.outlet.push(message, reply, None, &self.series, attempt)
-    }
-}
 
 /// Marks the actor as gone when dropped, even if its thread ended before the cell was ever there.
 pub(super) struct Lifeline {
@@ -180,8 +55,8 @@ pub(super) struct Cell<R: Role> {
     crashes: CrashHistory,
     /// Incarnations begun so far.
     incarnation: u32,
-    /// Wait before the next incarnation.
-    delay: Duration,
+    /// When the next incarnation begins, where not at once.
+    due: Option<Instant>,
     now: Option<Incarnate<R>>,
     /// `None` once gone, so that the cell ends when the last port is dropped.
     outlet: Option<Outlet<R>>,
@@ -204,7 +79,7 @@ impl<R: Role> Cell<R> {
             policy,
             crashes: CrashHistory::default(),
             incarnation: 0,
-            delay: Duration::ZERO,
+            due: None,
             now: None,
             outlet: Some(Outlet { addr, gauge, ground }),
             owns_thread,
@@ -277,13 +152,14 @@ impl<R: Role> Cell<R> {
             panic = why.as_str(),
             "role crashed"
         );
+        let now = clock.instant();
         gauge.note_crash(Crash { at_ms: clock.now_ms(), message: format!("{origin}: {why}") });
         gauge.enter(Phase::Restarting);
         self.drop_role();
         if gauge.stage() == Life::Closing {
             return self.finish();
         }
-        let Some(delay) = self.crashes.record(clock.instant(), &self.policy) else {
+        let Some(delay) = self.crashes.record(now, &self.policy) else {
             let (within, crashes) = (self.policy.within, self.policy.max_restarts.saturating_add(1));
             let why = format!("crashed {crashes} times within {within:?}, the last time on {origin}: {why}");
             tracing::error!(actor = id, role = R::ROLE, why = why.as_str(), "role given up");
@@ -291,7 +167,7 @@ impl<R: Role> Cell<R> {
             self.finish();
             return self.lifeline.census.escalate(escalation);
         };
-        self.delay = delay;
+        self.due = now.checked_add(delay).filter(|_| !delay.is_zero());
         ctx.stop();
     }
 
@@ -350,11 +226,10 @@ impl<R: Role> Actor for Cell<R> {
         if ctx.state() == ActorState::Stopping {
             return;
         }
-        let delay = std::mem::take(&mut self.delay);
-        if delay.is_zero() {
+        let Some(due) = self.due.take() else {
             return self.build(ctx);
-        }
-        let pause = self.lifeline.census.ground().clock.sleep(delay);
+        };
+        let pause = self.lifeline.census.ground().clock.sleep_until(due);
         let mut life = self.lifeline.gauge.life();
         let pause = async move {
             tokio::select! {

@@ -12,9 +12,9 @@ use serde::Serialize;
 use tokio::runtime;
 use tokio::sync::mpsc;
 
-use super::cell::Outlet;
 use super::clock::Clock;
 use super::gauge::{Gauge, Life, Phase, held};
+use super::outlet::Outlet;
 use super::port::Ground;
 use super::role::Role;
 

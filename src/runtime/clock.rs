@@ -118,7 +118,7 @@ mod tests {
         let (wall, instant) = (clock.now_ms(), clock.instant());
         assert_eq!((clock.now_ms(), clock.instant()), (wall, instant));
 
-        clock.clone().advance(Duration::from_millis(1500));
+        clock.advance(Duration::from_millis(1500));
         assert_eq!(clock.now_ms() - wall, 1500);
         assert_eq!(clock.instant() - instant, Duration::from_millis(1500));
     }

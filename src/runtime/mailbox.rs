@@ -9,9 +9,10 @@ use std::sync::Arc;
 use actix::{AsyncContext, Context, Supervisor};
 use actix_rt::{Arbiter, ArbiterHandle, System};
 
-use super::cell::{Cell, Lifeline, Outlet};
+use super::cell::{Cell, Lifeline};
 use super::census::Census;
 use super::gauge::Gauge;
+use super::outlet::Outlet;
 use super::policy::RestartPolicy;
 use super::port::Port;
 use super::role::{Handle, Message, Role};

@@ -31,6 +31,7 @@ mod guard;
 mod health;
 mod histogram;
 mod mailbox;
+mod outlet;
 mod policy;
 mod port;
 mod role;

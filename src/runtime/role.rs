@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::cell::{Fault, Outlet};
 use super::guard::{guarded, guarded_future};
+use super::outlet::{Fault, Outlet};
 use super::policy::Backoff;
 use super::port::{Attempt, Port, Why};
 
