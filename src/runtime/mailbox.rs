@@ -60,7 +60,8 @@ impl Spec {
 /// Starts an actor and lists it in the census; an older one of the same id is listed no more.
 ///
 /// # Panics
-/// Outside of an `actix::System`; with [`Placement::Current`] also outside of an arbiter's thread.
+/// With [`Placement::Current`] outside of an arbiter's thread, with [`Placement::Own`] on a thread that no
+/// `actix::System` is registered on (a pool's, for one). [`Placement::Arbiter`] serves from anywhere.
 pub fn spawn<R: Role>(census: &Census, seed: R::Seed, spec: Spec) -> Mailbox<R> {
     let Spec { id, parent, capacity, policy, on } = spec;
     let gauge = Arc::new(Gauge::new(id, R::ROLE, parent, capacity.unwrap_or(R::CAPACITY)));
@@ -101,7 +102,7 @@ fn own_thread(id: &str) -> (Option<ArbiterHandle>, bool) {
 
 /// Handle of a started actor.
 pub struct Mailbox<R: Role> {
-    outlet: Outlet<R>,
+    pub(super) outlet: Outlet<R>,
     census: Census,
 }
 
@@ -120,7 +121,8 @@ impl<R: Role> Mailbox<R> {
     }
 
     /// Ends the actor: it takes no more messages from now on, handles those that it has, drops its role on its own
-    /// thread and leaves the census. A crash on the way, or a restart under way, ends it at once.
+    /// thread and leaves the census. A crash on the way, or a back-off under way, ends it at once. A handler that hangs
+    /// is waited for.
     pub fn stop(&self) {
         if self.outlet.stop().is_gone() {
             self.census.forget(&self.outlet.gauge);

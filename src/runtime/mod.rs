@@ -6,9 +6,9 @@
 //! Never decides anything about tasks and never touches the store.
 //!
 //! # What the caller provides
-//! - An [`actix_rt::System`] on the thread that calls [`spawn`]: `System::new()` or `System::with_tokio_rt(…)`, the latter
-//!   with timers enabled. [`spawn`] is called inside `block_on`; from another thread, send it there by
-//!   [`Placement::Arbiter`] from a thread that knows the system.
+//! - An [`actix_rt::System`], `System::new()` or `System::with_tokio_rt(…)`, the latter with timers enabled; [`spawn`] is
+//!   called inside its `block_on`, in a handler, or on a worker of actix-web. From other threads it takes
+//!   [`Placement::Arbiter`].
 //! - A handle of a **multi-thread** tokio runtime with timers, given to [`Census::new`]: timers, [`Scope::run`] and
 //!   [`Port::deliver`] run on it, so that a blocked actor delays no other's. Where the system itself was created with
 //!   `with_tokio_rt(|| multi_thread)`, `Handle::current()` inside of it is that handle.

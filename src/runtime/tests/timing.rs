@@ -189,3 +189,25 @@ fn result_for_an_actor_that_has_stopped_is_dropped() {
         until(|| Arc::strong_count(&token) == 1).await;
     });
 }
+
+#[test]
+fn whole_day_of_beats_passes_at_once_in_virtual_time() {
+    let system = actix_rt::System::with_tokio_rt(|| {
+        tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap()
+    });
+    system.block_on(async {
+        let mut world = World::new(Clock::system(), tokio::runtime::Handle::current());
+        let probe = world.probe_on(Placement::Current);
+        let hourly = doing(|scope| scope.every(Duration::from_secs(3600), || Note(1)));
+        probe.port().ask(hourly).await.unwrap();
+        assert_eq!(world.event().await, Event::Built(1));
+        let begun = world.clock.instant();
+        let beats = async {
+            for _ in 0..24 {
+                assert_eq!(world.events.recv().await, Some(Event::Noted(1, 1)));
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(90_000), beats).await.unwrap();
+        assert_eq!((world.clock.instant() - begun).as_secs() / 3600, 24);
+    });
+}
