@@ -15,6 +15,7 @@
 //! | [`warden::Warden`] | coordinator | ticks, probes, escalations |
 
 pub mod agent;
+mod base;
 pub mod context_monitor;
 pub mod courier;
 pub mod metrics;

@@ -105,6 +105,13 @@ impl Workspaces {
         Ok(Some(output.text()).filter(|text| output.code == 0 && is_object_id(text)).map(CommitId))
     }
 
+    /// The whole message of a commit.
+    pub async fn message_of(&self, repo: &RepoRef, commit: &CommitId) -> Result<String, WorkspaceError> {
+        let commit = commit_arg(repo, commit)?;
+        let call = self.on_mirror(repo, "read a commit")?.args(["log", "-1", "--format=%B", &commit, "--"]);
+        Ok(call.done().await?.text())
+    }
+
     /// The tree of a commit.
     pub async fn tree_of(&self, repo: &RepoRef, commit: &CommitId) -> Result<TreeId, WorkspaceError> {
         let name = format!("{}^{{tree}}", commit_arg(repo, commit)?);
