@@ -13,6 +13,7 @@ mod reader;
 mod registry;
 mod reload;
 mod repository;
+mod rules;
 mod schema;
 mod sections;
 mod tree;

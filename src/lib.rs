@@ -3,8 +3,9 @@
 //!
 //! The modules form five layers; each imports from lower layers only (a test holds them to it):
 //! 1 `app`, `cli` · 2 `http`, `actor` · 3 `store`, `forge`, `workspace`, `agent`, `gate`, `parse` ·
-//! 4 `process`, `runtime`, `config`, `telemetry` · 5 `domain`.
+//! 4 `process`, `runtime`, `config`, `telemetry`, `files` · 5 `domain`.
 
+pub mod actor;
 pub mod agent;
 pub mod config;
 pub mod domain;

@@ -7,6 +7,7 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 use secrecy::SecretString;
 
 use crate::domain::{gate::GateSet, id::RepoRef};
+pub use crate::domain::{policy::MergePolicy, route::Capability};
 
 /// Everything that can be configured.
 #[derive(Clone, Debug)]
@@ -81,15 +82,6 @@ pub struct WorkspaceConfig {
     pub root: PathBuf,
 }
 
-/// What is done with green work.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MergePolicy {
-    /// A pull request that is merged.
-    Auto,
-    /// A pull request that a person merges.
-    PullRequest,
-}
-
 /// `[policy]`: how far the coordinator goes by itself.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PolicyConfig {
@@ -133,17 +125,6 @@ pub struct AgentConfig {
     pub read: Vec<PathBuf>,
     /// Paths its sandbox shows in addition, writable.
     pub write: Vec<PathBuf>,
-}
-
-/// The hardest difficulty that a model may take: low for easy issues, medium, high for hard ones.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Capability {
-    /// Easy issues.
-    Low,
-    /// Medium ones, too.
-    Medium,
-    /// All.
-    High,
 }
 
 /// `[models.NAME]`: a model that an agent can use.
