@@ -2,5 +2,7 @@
 
 mod acp;
 mod config;
+mod gates;
 mod graph_replay;
 mod keeper;
+mod workspace;

@@ -4,11 +4,11 @@
 //! whatever the agent did to its own; the former one, with the agent's commits, is kept beside the work tree.
 //! Promises that markers of a conflict are left in the files. Runs as a kept tree.
 
-use std::{fs, io};
+use std::{fs, io, path::Path};
 
 use super::{
     Workspaces,
-    checkout::{Record, Workspace},
+    checkout::{Record, Workspace, removed},
     error::WorkspaceError,
     git::commit_arg,
     harvest::Snapshot,
@@ -66,12 +66,13 @@ impl Workspaces {
         };
         let record = Record { branch: branch.clone(), base: base.clone() };
         record.write(&folder).map_err(WorkspaceError::io(folder.record()))?;
+        removed(folder.harvest()).await?;
         Ok(merged)
     }
 }
 
 /// Puts `fresh` in the place of the work tree's git directory and keeps the former one.
-fn replace_git_dir(folder: &TaskFolder, fresh: &std::path::Path) -> io::Result<()> {
+fn replace_git_dir(folder: &TaskFolder, fresh: &Path) -> io::Result<()> {
     let current = folder.tree().join(".git");
     if current.symlink_metadata().is_ok() {
         fs::create_dir_all(folder.history())?;

@@ -81,7 +81,7 @@ impl Git {
     /// `home` is an empty folder; of `environment` everything is passed on, but what would let git ask or run others.
     pub(super) fn new(environment: BTreeMap<String, String>, home: &Path, identity: &Identity) -> Self {
         let mut environment = environment;
-        environment.retain(|name, _| !name.starts_with("GIT_") && !name.starts_with("XDG_"));
+        environment.retain(|name, _| name.starts_with("GIT_SSL_CA") || !is_of_git(name));
         let home = home.display().to_string();
         let fixed = [
             ("HOME", home.as_str()),
@@ -136,6 +136,11 @@ impl Git {
         };
         self.is_new_enough.get_or_try_init(check).await.copied()
     }
+}
+
+/// Whether a variable could give git a configuration, a repository or a program to run.
+fn is_of_git(name: &str) -> bool {
+    name.starts_with("GIT_") || name.starts_with("XDG_")
 }
 
 /// Reads `git version 2.39.5 (…)`.
@@ -257,7 +262,7 @@ impl Call<'_> {
             cwd: self.work_tree.clone().unwrap_or_else(|| PathBuf::from("/")),
             env: self.environment(),
             stdin: self.stdin.take(),
-            timeout: if self.token.is_some() { REMOTE_LIMIT } else { LOCAL_LIMIT },
+            timeout: if self.crosses_network() { REMOTE_LIMIT } else { LOCAL_LIMIT },
             output_limit_bytes: OUTPUT_LIMIT_BYTES,
         };
         let output = tool.run().await.map_err(|error| self.failed(error))?;
@@ -289,11 +294,15 @@ impl Call<'_> {
         let (repo, action) = (self.repo.clone(), self.action);
         match error {
             ToolError::NotFound { .. } => WorkspaceError::GitUnusable { detail: error.to_string() },
-            ToolError::TimedOut { .. } if self.token.is_some() => {
+            ToolError::TimedOut { .. } if self.crosses_network() => {
                 WorkspaceError::Unreachable { repo, action, detail: error.to_string() }
             }
             other => WorkspaceError::Git { repo, action, detail: other.to_string() },
         }
+    }
+
+    fn crosses_network(&self) -> bool {
+        matches!(self.protocol, Some("http" | "https"))
     }
 
     fn without_token(&self, text: String) -> String {
@@ -333,7 +342,12 @@ mod tests {
 
     fn git() -> Git {
         let identity = Identity { name: "bot".to_owned(), email: "bot@x".to_owned() };
-        let environment = [("PATH", "/usr/bin:/bin"), ("GIT_DIR", "/evil"), ("XDG_CONFIG_HOME", "/evil")];
+        let environment = [
+            ("PATH", "/usr/bin:/bin"),
+            ("GIT_DIR", "/evil"),
+            ("XDG_CONFIG_HOME", "/evil"),
+            ("GIT_SSL_CAINFO", "/ca.pem"),
+        ];
         let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned()));
         Git::new(environment.into(), Path::new("/home-of-nobody"), &identity)
     }
@@ -387,6 +401,19 @@ mod tests {
         let git = git();
         assert!(!git.environment.values().any(|value| value == "/evil"));
         assert_eq!(git.environment["HOME"], "/home-of-nobody");
+        assert_eq!(git.environment["GIT_SSL_CAINFO"], "/ca.pem");
+    }
+
+    #[test]
+    fn a_failure_to_run_is_classed_by_what_was_tried() {
+        let (git, repo) = (git(), RepoRef::new("acme", "app"));
+        let timed_out = || ToolError::TimedOut { program: "git".to_owned(), limit: LOCAL_LIMIT };
+        let call = git.call(&repo, "fetch", Path::new("/m.git"));
+        assert!(matches!(call.failed(timed_out()), WorkspaceError::Git { .. }));
+        let missing = ToolError::NotFound { program: "git".to_owned() };
+        assert!(matches!(call.failed(missing), WorkspaceError::GitUnusable { .. }));
+        let call = call.remote(&remote("https://forge.example/sub/acme/app.git"));
+        assert!(matches!(call.failed(timed_out()), WorkspaceError::Unreachable { .. }));
     }
 
     #[test]

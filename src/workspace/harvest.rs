@@ -49,8 +49,19 @@ pub(super) struct Snapshot {
 impl Workspaces {
     /// Takes over what is in the work tree, compared with `base`. No process of the agent may run meanwhile.
     pub async fn harvest(&self, workspace: &Workspace, base: &CommitId) -> Result<Harvest, WorkspaceError> {
+        let folder = self.layout.task(&workspace.repo, workspace.key).harvest();
+        let harvest = self.harvest_by(workspace, base, &folder).await;
+        removed(folder).await?;
+        harvest
+    }
+
+    async fn harvest_by(
+        &self,
+        workspace: &Workspace,
+        base: &CommitId,
+        folder: &Path,
+    ) -> Result<Harvest, WorkspaceError> {
         let Workspace { repo, key, .. } = workspace;
-        let folder = self.layout.task(repo, *key).harvest();
         let base_tree = self.tree_of(repo, base).await?;
         let Snapshot { git_dir } = self.snapshot(workspace, base).await?;
         let bundle = folder.join("out.bundle");
@@ -60,7 +71,6 @@ impl Workspaces {
         let args = ["bundle", "create", "--quiet", &bundle_arg, &branch, &format!("^{base}")];
         call.args(args).done_kept(&self.keeper).await?;
         let tree = self.import(repo, *key, &bundle, &branch, base).await?;
-        removed(folder).await?;
         let files = self.changes(repo, &base_tree, &tree).await?;
         if let Some(nested) = files.iter().find(|file| file.is_new_gitlink()) {
             return Err(nested_repository(repo, &nested.path));
@@ -156,9 +166,15 @@ fn refuse_unaddable(repo: &RepoRef, added: &Output) -> Result<(), WorkspaceError
     if added.code == 0 {
         return Ok(());
     }
-    for line in added.stderr.lines() {
+    let refused = |rule, path: String, detail| WorkspaceError::Refused {
+        repo: repo.clone(),
+        rule,
+        path: Some(path),
+        detail,
+    };
+    for line in added.stderr.lines().map(|line| line.strip_prefix("error: ").unwrap_or(line)) {
         let within = |prefix: &str, suffix: &str| {
-            let rest = line.strip_prefix("error: ").unwrap_or(line).strip_prefix(prefix)?;
+            let rest = line.strip_prefix(prefix)?;
             rest.find(suffix).map(|end| rest[..end].trim_end_matches('/').to_owned())
         };
         if let Some(path) = within("'", "' does not have a commit checked out") {
@@ -166,12 +182,11 @@ fn refuse_unaddable(repo: &RepoRef, added: &Output) -> Result<(), WorkspaceError
         }
         if let Some(path) = within("invalid path '", "'") {
             let detail = format!("git does not take the name `{path}`; give it another");
-            return Err(WorkspaceError::Refused {
-                repo: repo.clone(),
-                rule: "git/dot-git",
-                path: Some(path),
-                detail,
-            });
+            return Err(refused("git/dot-git", path, detail));
+        }
+        if let Some(path) = within("", ": can only add regular files, symbolic links or git-directories") {
+            let detail = format!("`{path}` is a pipe, socket or device; remove it");
+            return Err(refused("git/bad-object", path, detail));
         }
     }
     Err(WorkspaceError::git(repo, "collect the work", &added.stderr))
@@ -208,6 +223,9 @@ mod tests {
             refused("error: invalid path '.GIT/config'\nerror: unable to add '.GIT/config' to index");
         let WorkspaceError::Refused { rule, path, .. } = dot_git else { panic!("{dot_git}") };
         assert_eq!((rule, path.as_deref()), ("git/dot-git", Some(".GIT/config")));
+        let pipe = refused("error: a b: can only add regular files, symbolic links or git-directories");
+        let WorkspaceError::Refused { rule, path, .. } = pipe else { panic!("{pipe}") };
+        assert_eq!((rule, path.as_deref()), ("git/bad-object", Some("a b")));
         assert!(matches!(refused("error: open(\"x\"): Permission denied"), WorkspaceError::Git { .. }));
     }
 

@@ -47,7 +47,10 @@ pub(super) async fn run_kept(
         other => failed(other.to_string()),
     })?;
     let run = async {
-        let (stdout, stderr) = tokio::join!(collect(&mut kept.stdout), collect(&mut kept.stderr));
+        let (stdout, stderr) = tokio::join!(
+            collect(&mut kept.stdout, OUTPUT_LIMIT_BYTES),
+            collect(&mut kept.stderr, OUTPUT_LIMIT_BYTES)
+        );
         (stdout, stderr, kept.control().ended().await)
     };
     let Ok((stdout, stderr, exit)) = timeout(LOCAL_LIMIT, run).await else {
@@ -65,10 +68,34 @@ pub(super) async fn run_kept(
 }
 
 /// All of a stream; `None` where it is longer than allowed or breaks.
-async fn collect(stream: &mut (impl AsyncRead + Unpin)) -> Option<Vec<u8>> {
+async fn collect(stream: &mut (impl AsyncRead + Unpin), limit_bytes: usize) -> Option<Vec<u8>> {
     let mut content = Vec::new();
-    let mut limited = (&mut *stream).take(OUTPUT_LIMIT_BYTES as u64 + 1);
+    let mut limited = (&mut *stream).take(limit_bytes as u64 + 1);
     limited.read_to_end(&mut content).await.ok()?;
     tokio::io::copy(stream, &mut tokio::io::sink()).await.ok()?;
-    (content.len() <= OUTPUT_LIMIT_BYTES).then_some(content)
+    (content.len() <= limit_bytes).then_some(content)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_stream_is_read_to_its_end_whatever_its_length() {
+        let mut stream = &b"0123456789"[..];
+        assert_eq!(collect(&mut stream, 10).await.unwrap(), b"0123456789");
+        let mut stream = &b"0123456789"[..];
+        assert_eq!(collect(&mut stream, 9).await, None);
+        assert!(stream.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_keeper_that_cannot_be_had_is_a_failure_of_ours() {
+        let keeper = Keeper::at(PathBuf::from("/nowhere/keeper"));
+        let repo = RepoRef::new("acme", "app");
+        let error = run_kept(&keeper, &repo, "look", PathBuf::from("/"), Vec::new(), BTreeMap::new())
+            .await
+            .unwrap_err();
+        assert!(matches!(error, WorkspaceError::Git { action: "look", .. }), "{error}");
+    }
 }
