@@ -88,10 +88,21 @@ pub(super) fn issue_trailer(key: &TaskKey) -> String {
 }
 
 /// The message of the coordinator's commit.
-pub(super) fn commit_message(ground: &Ground, key: &TaskKey, title: &str, model: &str, agent: &str) -> String {
+pub(super) fn commit_message(
+    ground: &Ground,
+    key: &TaskKey,
+    title: &str,
+    model: &str,
+    agent: &str,
+) -> String {
     let mut message = format!("{}\n\n{}", one_line(title), issue_trailer(key));
     let vendor_model = ground.config.load().models.get(model).map(|model| model.model.clone());
     // Writing to a string does not fail.
-    let _ = write!(message, "\nMosaic-Agent: {}\nMosaic-Model: {}", one_line(agent), one_line(&vendor_model.unwrap_or_else(|| model.to_owned())));
+    let _ = write!(
+        message,
+        "\nMosaic-Agent: {}\nMosaic-Model: {}",
+        one_line(agent),
+        one_line(&vendor_model.unwrap_or_else(|| model.to_owned()))
+    );
     message
 }

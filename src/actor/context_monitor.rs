@@ -97,7 +97,8 @@ impl Handle<Usage> for ContextMonitorActor {
         let watched = self.sessions.entry((key.clone(), session)).or_default();
         let full = occupancy(used_tokens, window_tokens);
 
-        let warn = full >= warn_at && !std::mem::replace(&mut watched.warned, watched.warned || full >= warn_at);
+        let warn = full >= warn_at && !watched.warned;
+        watched.warned |= warn;
         let rotate = full >= rotate_at && watched.rotated.is_none();
         if rotate {
             watched.rotated = Some((now, used_tokens));

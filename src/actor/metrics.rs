@@ -20,7 +20,7 @@ use crate::{
     domain::{event::Event, gate::GateReport, report::Ledger},
     forge::intake::Intake,
     runtime::{Handle, RebuildError, Role, Scope},
-    store::{Store, StoredEvent},
+    store::StoredEvent,
 };
 
 /// How many events are read at once when the journal is folded again.
@@ -173,7 +173,11 @@ impl Default for Meters {
         let rotations = Counter::default();
         registry.register("rotations", "Rotations ordered", rotations.clone());
         let repeated_orders = Counter::default();
-        registry.register("repeated_orders", "Orders that met a full mailbox and were repeated", repeated_orders.clone());
+        registry.register(
+            "repeated_orders",
+            "Orders that met a full mailbox and were repeated",
+            repeated_orders.clone(),
+        );
         let violations = Counter::default();
         registry.register("invariant_violations", "Broken invariants found", violations.clone());
         let tasks = Family::default();
@@ -231,7 +235,8 @@ impl Meters {
     fn gates(&self, report: &GateReport) {
         for (gate, result) in &report.gates {
             let verdict = crate::domain::view::GateWord::from(result.verdict);
-            let verdict = serde_json::to_value(verdict).ok().and_then(|word| word.as_str().map(str::to_owned));
+            let verdict =
+                serde_json::to_value(verdict).ok().and_then(|word| word.as_str().map(str::to_owned));
             let label = GateLabel { gate: gate.clone(), verdict: verdict.unwrap_or_default() };
             self.gates.get_or_create(&label).inc();
             self.gate_seconds.observe(result.duration_ms as f64 / 1000.0);

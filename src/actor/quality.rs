@@ -11,8 +11,7 @@
 use std::collections::BTreeSet;
 
 use super::{
-    Ground,
-    message,
+    Ground, message,
     metrics::GatesReported,
     queue::{ForgetOrders, GateFact, GateProgressed},
 };
@@ -108,9 +107,11 @@ impl Handle<Ran> for QualityActor {
         match outcome {
             Ok(report) => {
                 self.keep(&report);
-                self.ground.wiring.metrics().port::<GatesReported>().deliver(GatesReported {
-                    report: report.clone(),
-                });
+                self.ground
+                    .wiring
+                    .metrics()
+                    .port::<GatesReported>()
+                    .deliver(GatesReported { report: report.clone() });
                 self.report(key, *report);
             }
             Err(reason) => {
@@ -153,12 +154,10 @@ impl QualityActor {
         if !settled {
             return;
         }
-        let kept = serde_json::to_string(report)
-            .map_err(|error| error.to_string())
-            .and_then(|body| {
-                let put = self.ground.store.put_report(report.tree.as_ref(), &report.gate_set, body);
-                put.map_err(|error| error.to_string())
-            });
+        let kept = serde_json::to_string(report).map_err(|error| error.to_string()).and_then(|body| {
+            let put = self.ground.store.put_report(report.tree.as_ref(), &report.gate_set, body);
+            put.map_err(|error| error.to_string())
+        });
         if let Err(error) = kept {
             tracing::warn!(%error, "a gate report could not be kept");
         }
@@ -172,11 +171,8 @@ async fn run_gates(
     base: Box<Base>,
 ) -> Result<GateReport, String> {
     let repo = &key.issue.repo;
-    let checkout = ground
-        .workspaces
-        .checkout(repo, &candidate.commit)
-        .await
-        .map_err(|error| error.to_string())?;
+    let checkout =
+        ground.workspaces.checkout(repo, &candidate.commit).await.map_err(|error| error.to_string())?;
     let progressed = ground.wiring.queue().port::<GateProgressed>();
     let scratch = checkout.path().with_extension("scratch");
     let report = gate::run(GateRun {

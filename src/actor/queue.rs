@@ -39,7 +39,7 @@ use crate::{
         view::{self, GateProgress, GateWord},
     },
     runtime::{Handle, RebuildError, Role, Scope},
-    store::{NewEvent, Store, StoreError, board::Entry},
+    store::{NewEvent, StoreError, board::Entry},
 };
 
 message! {
@@ -308,7 +308,8 @@ impl QueueActor {
         }
         let now_ms = self.ground.clock.now_ms();
         let unusable = task.route.as_ref().and_then(|route| {
-            let check = self.ground.health.get(&format!("agent.{}", route.agent)).filter(|check| !check.ok)?;
+            let check =
+                self.ground.health.get(&format!("agent.{}", route.agent)).filter(|check| !check.ok)?;
             Some(format!("the agent `{}` cannot be started: {}", route.agent, check.detail))
         });
         let reason = if matches!(task.phase, Phase::Ready) { unusable } else { None };

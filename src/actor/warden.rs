@@ -16,7 +16,11 @@ use super::{
     queue::{AgentFact, Tick},
 };
 use crate::{
-    domain::{command::Command, id::{Generation, IssueRef}, task::TaskKey},
+    domain::{
+        command::Command,
+        id::{Generation, IssueRef},
+        task::TaskKey,
+    },
     process,
     runtime::{Handle, RebuildError, Role, Scope},
 };
@@ -90,7 +94,8 @@ impl Handle<GaveUp> for Warden {
         // The generation in force is the one that had an actor.
         let generation = self.ground.board.task(&issue).map_or(Generation::FIRST, |task| task.generation);
         let key = TaskKey { issue, generation };
-        let command = Command::SessionLost { key, cause: format!("its actor crashed again and again: {why}") };
+        let command =
+            Command::SessionLost { key, cause: format!("its actor crashed again and again: {why}") };
         self.ground.wiring.queue().port::<AgentFact>().deliver(AgentFact { command });
     }
 }
@@ -111,7 +116,10 @@ fn probe_disk(ground: &Ground) {
         if free < reserve {
             ground.health.bad(
                 "disk",
-                format!("{free} bytes are free at {}, below store.reserve_bytes = {reserve}: free some", path.display()),
+                format!(
+                    "{free} bytes are free at {}, below store.reserve_bytes = {reserve}: free some",
+                    path.display()
+                ),
             );
             return;
         }
@@ -133,7 +141,8 @@ fn probe_agents(ground: &Ground) {
             continue;
         }
         // What an agent itself refused (its login) is not known to be better until it opens a session.
-        let refused = ground.health.get(&check).is_some_and(|last| !last.ok && !last.detail.contains(NO_PROGRAM));
+        let refused =
+            ground.health.get(&check).is_some_and(|last| !last.ok && !last.detail.contains(NO_PROGRAM));
         if !refused {
             ground.health.good(&check, format!("`{program}` can be started"));
         }

@@ -19,9 +19,9 @@ mod tree;
 mod wire;
 
 pub use env::allowed;
-pub use lookup::is_startable;
 pub use kept::{Control, Keeper, Kept, StartError};
 pub use lines::{BoundedLines, Line};
+pub use lookup::is_startable;
 pub use output::HeadTail;
 pub use spec::{Exit, Ladder, Spec, StdinMode};
 pub use tool::{Tool, ToolError, ToolOutput};

@@ -4,7 +4,9 @@ use std::{collections::BTreeMap, time::Duration};
 
 use secrecy::ExposeSecret;
 
-use super::{AgentActor, Begun, CLOSE_GRACE, Failed, Heard, Hold, Live, Opened, Running, Stage, Turn, prompt};
+use super::{
+    AgentActor, Begun, CLOSE_GRACE, Failed, Heard, Hold, Live, Opened, Running, Stage, Turn, prompt,
+};
 use crate::{
     actor::Ground,
     agent::{self, DriverKind, ErrorClass, OpenError, Session, SessionControl, SessionSpec},
@@ -87,7 +89,10 @@ impl Handle<Begun> for AgentActor {
             });
             let agent = &turn.order.agent;
             self.ground.health.good(&format!("agent.{agent}"), "opened a session");
-            spawn_task("agent-pump", pump(session, key.session, scope.incarnation(), scope.port::<Heard>(), self.ground.clone()));
+            spawn_task(
+                "agent-pump",
+                pump(session, key.session, scope.incarnation(), scope.port::<Heard>(), self.ground.clone()),
+            );
         }
         if self.releasing {
             self.release(scope);
@@ -127,7 +132,8 @@ async fn begin(
         Some(workspace) => workspace,
         None => found(&ground, &order)?,
     };
-    let ours = |error: crate::workspace::WorkspaceError| Failed { cause: error.to_string(), fault: Fault::Ours };
+    let ours =
+        |error: crate::workspace::WorkspaceError| Failed { cause: error.to_string(), fault: Fault::Ours };
     ground.workspaces.merge_base_into(&workspace, &order.ground.base).await.map_err(ours)?;
     let changed = match order.purpose {
         Purpose::Work => String::new(),
@@ -186,7 +192,9 @@ async fn open(ground: &Ground, order: &TurnOrder, workspace: &Workspace) -> Resu
         transcript: Some(beside.join(format!("session-{}.log", order.key.session))),
         open_timeout: OPEN_TIMEOUT,
     };
-    agent::open(&ground.keeper, DriverKind::Acp, spec).await.map_err(|error| not_opened(ground, order, &error))
+    agent::open(&ground.keeper, DriverKind::Acp, spec)
+        .await
+        .map_err(|error| not_opened(ground, order, &error))
 }
 
 fn environment(ground: &Ground, agent: &AgentConfig, model_id: &str) -> BTreeMap<String, String> {

@@ -73,7 +73,10 @@ async fn take_over(
     let repo = &task.issue.repo;
     let workspace = workspace
         .or_else(|| ground.workspaces.find(repo, &WorkspaceKey::new(task.issue.number, task.generation)))
-        .ok_or_else(|| Failed { cause: format!("the workspace of {} is gone", task.issue), fault: Fault::Ours })?;
+        .ok_or_else(|| Failed {
+            cause: format!("the workspace of {} is gone", task.issue),
+            fault: Fault::Ours,
+        })?;
     let base_commit = &order.ground.base;
     let Harvest { tree, base_tree, .. } =
         ground.workspaces.harvest(&workspace, base_commit).await.map_err(failed)?;

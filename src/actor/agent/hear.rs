@@ -132,7 +132,12 @@ impl AgentActor {
 
     /// The tree is gone: between turns that is found out by the next order, within one it ends the session.
     fn exited(&mut self, exit: &Exit, scope: &Scope<Self>) {
-        tracing::info!(code = exit.code, signal = exit.signal, leftovers = exit.leftovers, "the agent exited");
+        tracing::info!(
+            code = exit.code,
+            signal = exit.signal,
+            leftovers = exit.leftovers,
+            "the agent exited"
+        );
         self.live = None;
         let Some(turn) = self.turn.as_ref().filter(|turn| turn.stage == Stage::Working) else { return };
         let key = turn.order.key.clone();

@@ -76,10 +76,11 @@ async fn prepare(
         let reason = format!("{repo} has no branch {base_branch}: push a first commit to it");
         return Err(Unprepared { reason, retry: false });
     };
-    let ground_read = base::read(&ground, repo, &base_branch, head.clone()).await.map_err(|unfit| match unfit {
-        base::Unfit::Again(reason) => Unprepared { reason, retry: true },
-        base::Unfit::Faulty(reason) => Unprepared { reason, retry: false },
-    })?;
+    let ground_read =
+        base::read(&ground, repo, &base_branch, head.clone()).await.map_err(|unfit| match unfit {
+            base::Unfit::Again(reason) => Unprepared { reason, retry: true },
+            base::Unfit::Faulty(reason) => Unprepared { reason, retry: false },
+        })?;
     let workspace = ground.workspaces.prepare(repo, &workspace_key, &branch, &head).await?;
     let base = Base { base: workspace.base.clone(), ..ground_read };
     Ok((workspace, Box::new(base)))

@@ -32,7 +32,8 @@ pub(super) fn text(order: &TurnOrder, changed: &str) -> String {
 
 fn values<'a>(order: &TurnOrder, changed: &str) -> BTreeMap<&'a str, String> {
     let metadata = &order.metadata;
-    let list = |points: &[String]| points.iter().map(|point| format!("- {point}")).collect::<Vec<_>>().join("\n");
+    let list =
+        |points: &[String]| points.iter().map(|point| format!("- {point}")).collect::<Vec<_>>().join("\n");
     let failing = order.report.as_ref().filter(|report| !report.is_green());
     let edits = if order.edited { format!("# {}\n\n{}", order.title, order.body) } else { String::new() };
     BTreeMap::from([
@@ -53,7 +54,8 @@ fn values<'a>(order: &TurnOrder, changed: &str) -> BTreeMap<&'a str, String> {
 }
 
 fn gates(order: &TurnOrder) -> String {
-    let lines = order.ground.gates.iter().map(|(name, gate)| format!("- {name}: `{}`", gate.command.join(" ")));
+    let lines =
+        order.ground.gates.iter().map(|(name, gate)| format!("- {name}: `{}`", gate.command.join(" ")));
     lines.collect::<Vec<_>>().join("\n")
 }
 

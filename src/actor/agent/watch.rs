@@ -38,7 +38,10 @@ impl Handle<Watch> for AgentActor {
             turn.cpu_ms = cpu_ms;
         }
         let cause = if now.duration_since(turn.began) > turn_timeout {
-            format!("the turn ran longer than {} (policy.turn_timeout)", humantime::format_duration(turn_timeout))
+            format!(
+                "the turn ran longer than {} (policy.turn_timeout)",
+                humantime::format_duration(turn_timeout)
+            )
         } else if now.duration_since(turn.alive_at) > stall_timeout {
             format!(
                 "no event, no output and no processor time for {} (policy.stall_timeout)",

@@ -65,7 +65,11 @@ pub(super) async fn publish(ground: &Ground, order: PublishOrder, revocation: &R
     Outcome::Finished
 }
 
-async fn steps(ground: &Ground, order: &PublishOrder, revocation: &Revocation) -> Result<PublishOutcome, Stop> {
+async fn steps(
+    ground: &Ground,
+    order: &PublishOrder,
+    revocation: &Revocation,
+) -> Result<PublishOutcome, Stop> {
     let repo = &order.key.issue.repo;
     let held = || if revocation.is_revoked() { Err(Stop::Revoked) } else { Ok(()) };
     let remote = base::remote(ground, repo);
@@ -115,8 +119,10 @@ async fn base_is_still(ground: &Ground, order: &PublishOrder, repository: &Repos
         Merge::Clean(tree) => {
             let message = base::commit_message(ground, key, &order.title, &order.model, &order.agent);
             let at_ms = ground.clock.now_ms();
-            let commit =
-                ground.workspaces.commit_tree(repo, &tree, std::slice::from_ref(&head), &message, at_ms).await?;
+            let commit = ground
+                .workspaces
+                .commit_tree(repo, &tree, std::slice::from_ref(&head), &message, at_ms)
+                .await?;
             let candidate = Candidate { commit, tree, base: head };
             PublishOutcome::BaseMoved { ground: new_ground, candidate }
         }
@@ -138,10 +144,13 @@ async fn push(ground: &Ground, order: &PublishOrder, remote: &crate::workspace::
                 None => true,
             };
             if !ours {
-                let reason = format!("somebody else pushed to {branch}: delete that branch, and change the issue to start anew");
+                let reason = format!(
+                    "somebody else pushed to {branch}: delete that branch, and change the issue to start anew"
+                );
                 return Err(Stop::Decide(PublishOutcome::Refused(reason)));
             }
-            let again = ground.workspaces.push(repo, remote, &candidate.commit, branch, there.as_ref()).await?;
+            let again =
+                ground.workspaces.push(repo, remote, &candidate.commit, branch, there.as_ref()).await?;
             if again == Push::Stale {
                 return Err(Stop::Again(format!("{branch} moves while it is pushed"), None));
             }
@@ -153,7 +162,12 @@ async fn push(ground: &Ground, order: &PublishOrder, remote: &crate::workspace::
 }
 
 /// Whether a head of our branch was made by us: it carries this task's trailer.
-async fn is_ours(ground: &Ground, repo: &RepoRef, head: &CommitId, order: &PublishOrder) -> Result<bool, Stop> {
+async fn is_ours(
+    ground: &Ground,
+    repo: &RepoRef,
+    head: &CommitId,
+    order: &PublishOrder,
+) -> Result<bool, Stop> {
     let message = ground.workspaces.message_of(repo, head).await?;
     Ok(message.contains(&base::issue_trailer(&order.key)))
 }
@@ -200,13 +214,10 @@ async fn set_statuses(ground: &Ground, order: &PublishOrder) -> Result<(), Stop>
     for (name, gate) in &order.report.gates {
         let context = format!("mosaic/{name}");
         let state = if gate.verdict == Verdict::Green { StatusState::Success } else { StatusState::Failure };
-        let told = known.iter().any(|status| status.context == context && status.state() == state.to_string());
+        let told = known.iter().any(|status| status.context == context && status.state == state.to_string());
         if !told {
             let description = format!("green in {} ms", gate.duration_ms);
-            ground
-                .forge
-                .set_status(repo, &order.candidate.commit, state, &context, &description)
-                .await?;
+            ground.forge.set_status(repo, &order.candidate.commit, state, &context, &description).await?;
         }
     }
     Ok(())

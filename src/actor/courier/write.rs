@@ -63,7 +63,13 @@ pub(super) async fn close(ground: &Ground, key: TaskKey) -> Outcome {
         Ok(issue) => issue,
         Err(error) if error.is_retryable() => return again(&error),
         Err(error) => {
-            tell(ground, Command::CloseRefused { key, reason: format!("merged, but the issue cannot be read: {error}") });
+            tell(
+                ground,
+                Command::CloseRefused {
+                    key,
+                    reason: format!("merged, but the issue cannot be read: {error}"),
+                },
+            );
             return Outcome::Finished;
         }
     };

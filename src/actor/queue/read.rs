@@ -3,9 +3,12 @@
 use super::{Observed, QueueActor, Swept, Touched};
 use crate::{
     actor::courier::{Read, Sweep},
-    domain::{command::Command, id::IssueRef, task::{ParkCause, Phase}},
+    domain::{
+        command::Command,
+        id::IssueRef,
+        task::{ParkCause, Phase},
+    },
     runtime::{Handle, RebuildError, Scope},
-    store::Store,
 };
 
 /// A last change is seen at whole seconds: an issue is read again until it was seen unchanged this often.
@@ -31,7 +34,8 @@ impl QueueActor {
         }
         let port = self.ground.wiring.courier().port::<Read>();
         while let Some(issue) = self.to_read.pop_first() {
-            let pull = self.state.task(&issue).filter(|task| !task.is_over()).and_then(|task| task.pull_request);
+            let pull =
+                self.state.task(&issue).filter(|task| !task.is_over()).and_then(|task| task.pull_request);
             if port.tell(Read { issue: issue.clone(), pull }).is_err() {
                 self.to_read.insert(issue);
                 return;
@@ -55,7 +59,8 @@ impl QueueActor {
             return;
         }
         let config = self.ground.config.load();
-        let period = if self.is_active() { config.gitea.reconcile_active } else { config.gitea.reconcile_idle };
+        let period =
+            if self.is_active() { config.gitea.reconcile_active } else { config.gitea.reconcile_idle };
         let now = self.ground.clock.instant();
         if self.swept_at.is_some_and(|at| now.duration_since(at) < period) {
             return;
