@@ -5,6 +5,7 @@
 //! 1 `app`, `cli` · 2 `http`, `actor` · 3 `store`, `forge`, `workspace`, `agent`, `gate`, `parse` ·
 //! 4 `process`, `runtime`, `config`, `telemetry`, `files` · 5 `domain`.
 
+//pub mod cli;
 pub mod actor;
 pub mod agent;
 pub mod config;
@@ -12,6 +13,7 @@ pub mod domain;
 pub mod files;
 pub mod forge;
 pub mod gate;
+pub mod http;
 pub mod parse;
 pub mod process;
 pub mod runtime;
