@@ -8,6 +8,7 @@
 //pub mod cli;
 pub mod actor;
 pub mod agent;
+pub mod cli;
 pub mod config;
 pub mod domain;
 pub mod files;
