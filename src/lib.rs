@@ -5,9 +5,9 @@
 //! 1 `app`, `cli` · 2 `http`, `actor` · 3 `store`, `forge`, `workspace`, `agent`, `gate`, `parse` ·
 //! 4 `process`, `runtime`, `config`, `telemetry`, `files` · 5 `domain`.
 
-//pub mod cli;
 pub mod actor;
 pub mod agent;
+pub mod app;
 pub mod cli;
 pub mod config;
 pub mod domain;

@@ -7,8 +7,10 @@
 pub mod actors;
 pub mod check_config;
 pub mod client;
+pub mod demo;
 mod exit;
 pub mod report;
+pub mod serve;
 mod table;
 pub mod tasks;
 

@@ -23,8 +23,10 @@ impl RepoRef {
         Self { owner: owner.into(), repo: repo.into() }
     }
 
-    fn folded(&self) -> (String, String) {
-        (self.owner.to_ascii_lowercase(), self.repo.to_ascii_lowercase())
+    /// The bytes that comparisons see; `/` is in no name, so the two parts do not run into each other.
+    fn folded(&self) -> impl Iterator<Item = u8> {
+        let owner = self.owner.bytes().chain([b'/']);
+        owner.chain(self.repo.bytes()).map(|byte| byte.to_ascii_lowercase())
     }
 }
 
@@ -36,7 +38,7 @@ impl PartialEq for RepoRef {
 impl Eq for RepoRef {}
 impl Ord for RepoRef {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.folded().cmp(&other.folded())
+        self.folded().cmp(other.folded())
     }
 }
 impl PartialOrd for RepoRef {
@@ -46,7 +48,9 @@ impl PartialOrd for RepoRef {
 }
 impl hash::Hash for RepoRef {
     fn hash<H: hash::Hasher>(&self, state: &mut H) {
-        self.folded().hash(state);
+        for byte in self.folded() {
+            state.write_u8(byte);
+        }
     }
 }
 impl fmt::Display for RepoRef {

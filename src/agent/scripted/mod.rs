@@ -39,6 +39,9 @@ enum Source {
     PerIssue(PathBuf),
 }
 
+/// First argument that makes our binary a scripted agent.
+pub const MODE: &str = "scripted-agent";
+
 /// Runs the scripted agent; `args` are those after the subcommand's name.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let args: Vec<OsString> = args.into_iter().collect();
