@@ -76,11 +76,10 @@ impl Order {
     /// Links `node`, which is in no list, behind `before`, or to the front where that is `None`.
     fn insert_after(&mut self, before: Option<Ix>, node: Ix) {
         let after = before.map_or(self.first, |before| self.places[before as usize].after);
-        if self.room(before, after) < 2 {
-            match before.or(after) {
-                Some(crowded) => self.spread_around(crowded),
-                None => unreachable!("an empty list has room for a first node"),
-            }
+        if self.room(before, after) < 2
+            && let Some(crowded) = before.or(after)
+        {
+            self.spread_around(crowded);
         }
         let low = before.map_or(0, |before| self.rank(before));
         let room = self.room(before, after);
