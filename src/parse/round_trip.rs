@@ -1,3 +1,5 @@
+//! Arbitrary texts never fail, and arbitrary metadata reads back in any form.
+
 use proptest::prelude::*;
 
 use super::{

@@ -1,3 +1,5 @@
+//! Every form in which an issue may say something, by example.
+
 use super::*;
 use crate::domain::{
     id::IssueRef,

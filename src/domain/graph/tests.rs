@@ -1,3 +1,5 @@
+//! The graph by example, and held to a recomputed one after arbitrary changes.
+
 use proptest::prelude::*;
 
 use super::{naive::Naive, *};
