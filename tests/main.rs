@@ -2,7 +2,9 @@
 
 mod acp;
 mod config;
+mod contract;
 mod gates;
 mod graph_replay;
 mod keeper;
+mod support;
 mod workspace;

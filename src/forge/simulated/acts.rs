@@ -14,6 +14,17 @@ use super::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct DependenciesLeft;
 
+/// Which labels an event shows: Gitea's depend on how they were changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LabelsTold {
+    /// Those the issue has now: after adding and removing.
+    Now,
+    /// None at all: after replacing.
+    None,
+    /// Those it had: after clearing.
+    Before,
+}
+
 /// What a new issue or pull request starts with.
 #[derive(Debug, Default)]
 pub(super) struct Draft {
@@ -202,16 +213,18 @@ impl Forge {
         entry
     }
 
-    pub(super) fn edit_comment(&mut self, entry: u64, body: &str, doer: u64) {
-        let Some(edited) = self.entries.get_mut(&entry) else { return };
-        let Said::Comment(old) = &edited.said else { return };
+    /// Changes a comment; false where it says so already.
+    pub(super) fn edit_comment(&mut self, entry: u64, body: &str, doer: u64) -> bool {
+        let Some(edited) = self.entries.get_mut(&entry) else { return false };
+        let Said::Comment(old) = &edited.said else { return false };
         if old == body {
-            return;
+            return false;
         }
         let old = old.clone();
         edited.said = Said::Comment(body.to_owned());
         edited.updated = now();
         self.announce_comment(entry, "edited", doer, Some(&old));
+        true
     }
 
     pub(super) fn delete_comment(&mut self, entry: u64, doer: u64) {
@@ -219,26 +232,28 @@ impl Forge {
         self.entries.remove(&entry);
     }
 
-    /// Sets the labels; one event however many changed.
-    pub(super) fn set_labels(&mut self, issue: u64, labels: &[u64], doer: u64) {
+    /// Sets the labels and tells it once, also where nothing changed. The event shows the labels `told`, which
+    /// are not always those the issue has now.
+    pub(super) fn set_labels(&mut self, issue: u64, labels: &[u64], told: LabelsTold, doer: u64) {
         let old = self.issues[&issue].labels.clone();
-        if old == labels {
-            return;
-        }
         let known = self.repo(self.issues[&issue].repo).labels.clone();
         let differing = |one: &[u64], other: &[u64]| -> Vec<Label> {
             one.iter().filter(|id| !other.contains(id)).filter_map(|id| known.get(id)).cloned().collect()
         };
-        let (gone, come) = (differing(&old, labels), differing(labels, &old));
-        self.issue_mut(issue).labels = labels.to_vec();
-        for label in gone {
-            self.note(issue, doer, Said::Labelled { label, added: false });
-        }
-        for label in come {
+        for label in differing(labels, &old) {
             self.note(issue, doer, Said::Labelled { label, added: true });
         }
-        let action = if labels.is_empty() { "label_cleared" } else { "label_updated" };
+        for label in differing(&old, labels) {
+            self.note(issue, doer, Said::Labelled { label, added: false });
+        }
+        let (action, shown) = match told {
+            LabelsTold::Now => ("label_updated", labels.to_vec()),
+            LabelsTold::None => ("label_updated", Vec::new()),
+            LabelsTold::Before => ("label_cleared", old),
+        };
+        self.issue_mut(issue).labels = shown;
         self.announce_issue(&self.issues[&issue], Family::Label, action, doer, &[]);
+        self.issue_mut(issue).labels = labels.to_vec();
     }
 
     /// Makes `blocked` wait for `blocker`. Only the pair itself is looked at: what lies behind it is not.

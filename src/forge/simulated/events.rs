@@ -37,7 +37,9 @@ pub(super) struct Moved {
     /// Zeros where there was none.
     pub(super) before: String,
     pub(super) after: String,
-    /// Newest first.
+    /// The commit it is at; `None` for tags and where it is gone.
+    pub(super) head: Option<PushedCommit>,
+    /// What it gained, newest first; nothing where another branch had it all.
     pub(super) commits: Vec<PushedCommit>,
 }
 
@@ -221,7 +223,8 @@ impl Forge {
         let payload = json!({
             "ref": moved.git_ref, "before": moved.before, "after": moved.after,
             "compare_url": format!("{}/compare/{from}...{}", self.repo_url(repo), moved.after),
-            "total_commits": commits.len(), "head_commit": commits.first(),
+            "total_commits": commits.len(),
+            "head_commit": moved.head.as_ref().map(|head| self.pushed_json(repo.id, head)),
             "commits": commits.iter().take(COMMITS_TOLD).collect::<Vec<_>>(),
             "repository": owned, "pusher": sender, "sender": sender,
         });
@@ -247,10 +250,7 @@ impl Forge {
             return;
         }
         let repo = self.repo(repo);
-        let mut shown = self.pushed_json(repo.id, head);
-        for list in ["added", "removed", "modified"] {
-            shown[list] = Value::Null;
-        }
+        let shown = self.plain_commit_json(repo.id, head);
         let id = &head.commit.id;
         let sender = self.user_json(doer, None);
         let payload = json!({
@@ -276,7 +276,20 @@ impl Forge {
         self.announce(status.repo, "status", None, &payload);
     }
 
-    /// A commit in the shape of push events and branches.
+    /// A commit as branches and test pushes show it: with its signature looked at, without its files.
+    pub(super) fn plain_commit_json(&self, repo: u64, commit: &PushedCommit) -> Value {
+        let mut shown = self.pushed_json(repo, commit);
+        for list in ["added", "removed", "modified"] {
+            shown[list] = Value::Null;
+        }
+        shown["verification"] = json!({
+            "verified": false, "reason": "gpg.error.not_signed_commit", "signature": "", "signer": null,
+            "payload": "",
+        });
+        shown
+    }
+
+    /// A commit in the shape of push events.
     pub(super) fn pushed_json(&self, repo: u64, pushed: &PushedCommit) -> Value {
         let commit = &pushed.commit;
         let signed = |who: &super::git::Identity| {

@@ -218,16 +218,6 @@ impl Git {
         Ok(touched)
     }
 
-    /// The bytes of a file's object.
-    ///
-    /// # Errors
-    /// When it is none.
-    pub async fn blob(&self, path: &Path, object: &str) -> Result<Vec<u8>, GitError> {
-        let out = finish("git", command("git").arg("-C").arg(path).args(["cat-file", "blob", object]), None)
-            .await?;
-        Ok(expect_success("cat-file", out)?.stdout)
-    }
-
     /// Joins two commits without a work tree.
     ///
     /// # Errors
@@ -240,6 +230,31 @@ impl Git {
         }
         let out = expect_success("merge-tree --write-tree (git 2.38 or newer)", out)?;
         Ok(Joined::Tree(String::from_utf8_lossy(&out.stdout).lines().next().unwrap_or_default().to_owned()))
+    }
+
+    /// The first commit of a new repository: one file on a branch.
+    ///
+    /// # Errors
+    /// When git refuses.
+    pub async fn first_commit(
+        &self,
+        path: &Path,
+        branch: &str,
+        (name, text): (&str, String),
+        who: &Identity,
+    ) -> Result<String, GitError> {
+        let mut git = command("git");
+        git.arg("-C").arg(path).args(["hash-object", "-w", "--stdin"]);
+        let blob = expect_success("hash-object", finish("git", &mut git, Some(Bytes::from(text))).await?)?;
+        let blob = String::from_utf8_lossy(&blob.stdout).trim().to_owned();
+        let mut git = command("git");
+        git.arg("-C").arg(path).arg("mktree");
+        let entry = Bytes::from(format!("100644 blob {blob}\t{name}\n"));
+        let tree = expect_success("mktree", finish("git", &mut git, Some(entry)).await?)?;
+        let tree = String::from_utf8_lossy(&tree.stdout).trim().to_owned();
+        let commit = self.commit_tree(path, &tree, &[], "Initial commit", who).await?;
+        self.run(path, &["update-ref", &format!("refs/heads/{branch}"), &commit]).await?;
+        Ok(commit)
     }
 
     /// Makes a commit of a tree.
@@ -260,7 +275,7 @@ impl Git {
             git.args(["-p", parent]);
         }
         sign(&mut git, who);
-        let out = finish("git", &mut git, Some(Bytes::from(message.to_owned()))).await?;
+        let out = finish("git", &mut git, Some(Bytes::from(format!("{message}\n")))).await?;
         let out = expect_success("commit-tree", out)?;
         Ok(String::from_utf8_lossy(&out.stdout).trim().to_owned())
     }

@@ -11,15 +11,23 @@ use super::state::{Access, Entry, Forge, Hook, Issue, Label, Repository, Said, S
 const NEVER: &str = "0001-01-01T00:00:00Z";
 const EPOCH: &str = "1970-01-01T00:00:00Z";
 
-/// The issue Gitea shows for a blocker that the viewer may not know: all zero.
-pub(super) fn hidden_issue() -> Value {
-    json!({
+/// The issue Gitea shows for a blocker that the viewer may not know: all zero for who may write to the waiting
+/// issue, and for others one without a number, named `HIDDEN`.
+pub(super) fn hidden_issue(may_write: bool) -> Value {
+    let mut shown = json!({
         "id": 0, "url": "", "html_url": "", "number": 0, "user": null, "original_author": "",
         "original_author_id": 0, "title": "", "body": "", "ref": "", "assets": null, "labels": null,
         "milestone": null, "assignee": null, "assignees": null, "state": "", "is_locked": false,
         "comments": 0, "created_at": NEVER, "updated_at": NEVER, "closed_at": null, "due_date": null,
         "time_estimate": 0, "pull_request": null, "repository": null, "pin_order": 0,
-    })
+    });
+    if !may_write {
+        let named = json!({
+            "title": "HIDDEN", "state": "open", "assets": [], "created_at": EPOCH, "updated_at": EPOCH,
+        });
+        extend(&mut shown, named);
+    }
+    shown
 }
 
 /// What every repository of the simulated forge has alike.
@@ -195,6 +203,22 @@ impl Forge {
             "created_at": instant(issue.created), "updated_at": instant(issue.updated),
             "closed_at": issue.closed.map(instant), "pin_order": 0,
         })
+    }
+
+    /// A pull request as lists show it: without what would have to be asked of git.
+    pub(super) fn listed_pull_json(&self, issue: &Issue, viewer: Option<u64>) -> Value {
+        let mut shown = self.pull_json(issue, viewer);
+        let (_, assignees) = self.assignees_json(issue);
+        shown["assignees"] = assignees;
+        if let Value::Object(fields) = &mut shown {
+            for counted in ["additions", "deletions", "changed_files"] {
+                fields.remove(counted);
+            }
+            for nobody in ["requested_reviewers", "requested_reviewers_teams"] {
+                fields.insert(nobody.to_owned(), Value::Null);
+            }
+        }
+        shown
     }
 
     pub(super) fn comment_json(&self, entry: &Entry) -> Value {

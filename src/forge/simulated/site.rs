@@ -133,7 +133,11 @@ impl Site {
         if let Some(branch) = branch {
             self.take_first_branch(repo, branch, &path).await?;
         }
-        let moved = Moved { git_ref: name.to_owned(), before, after, commits };
+        let head = match branch {
+            Some(_) if after != ZERO_ID => self.pushed(&path, &after).await,
+            _ => None,
+        };
+        let moved = Moved { git_ref: name.to_owned(), before, after, head, commits };
         let is_default = {
             let forge = self.forge();
             branch == Some(forge.repo(repo).default_branch.as_str())

@@ -10,7 +10,7 @@ use std::{
 
 use tokio::sync::Mutex;
 
-use super::webhook::Outbox;
+use super::{git::Identity, webhook::Outbox};
 
 /// What a user may do in a repository, in rising order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -257,6 +257,12 @@ impl Forge {
 
     pub(super) fn login(&self, user: u64) -> &str {
         self.users.get(&user).map_or("Ghost", |user| user.login.as_str())
+    }
+
+    /// Who makes a commit when the forge makes one for a user.
+    pub(super) fn identity(&self, user: u64) -> Identity {
+        let email = self.users.get(&user).map(User::email).unwrap_or_default();
+        Identity { name: self.login(user).to_owned(), email }
     }
 
     pub(super) fn is_site_admin(&self, user: Option<u64>) -> bool {

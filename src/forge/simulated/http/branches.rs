@@ -1,7 +1,5 @@
-//! Branches, commits and files.
+//! Branches.
 
-use actix_web::HttpResponse;
-use base64::prelude::{BASE64_STANDARD, Engine};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -27,10 +25,7 @@ fn place(call: &Call) -> Result<call::Place, Refusal> {
 }
 
 fn branch_json(call: &Call, place: call::Place, name: &str, commit: &PushedCommit) -> Value {
-    let mut shown = call.site.forge().pushed_json(place.repo, commit);
-    for list in ["added", "removed", "modified"] {
-        shown[list] = Value::Null;
-    }
+    let shown = call.site.forge().plain_commit_json(place.repo, commit);
     let may_push = place.access >= Access::Write;
     json!({
         "name": name, "commit": shown, "protected": false, "required_approvals": 0,
@@ -115,79 +110,10 @@ pub(super) async fn delete(call: Call) -> Answer {
     }
     let path = call.site.path(place.repo);
     let _writing = writing.lock().await;
-    let Some(old) = call.site.git.branch(&path, name).await else {
-        return Err(Refusal::missing("not found", Some(format!("branch does not exist [name: {name}]"))));
-    };
+    // One that is not there is deleted already.
+    let Some(old) = call.site.git.branch(&path, name).await else { return call::empty(204) };
     let full = format!("refs/heads/{name}");
     call.site.git.run(&path, &["update-ref", "-d", &full, &old]).await?;
     call.site.moved(place.repo, user, &full, old, ZERO_ID.to_owned()).await?;
     call::empty(204)
-}
-
-/// The object of a file at the query's `ref`, or at the default branch.
-async fn blob(call: &Call) -> Result<(std::path::PathBuf, String, String), Refusal> {
-    let place = place(call)?;
-    let path = call.site.path(place.repo);
-    let asked = match call.asked("ref") {
-        Some(name) => name.to_owned(),
-        None => call.site.forge().repo(place.repo).default_branch.clone(),
-    };
-    let commit = call.site.git.resolve(&path, &asked).await.ok_or_else(Refusal::not_found)?;
-    let named = format!("{commit}:{}", call.part("path"));
-    let object = call.site.git.run(&path, &["rev-parse", "--verify", "--quiet", &named]).await;
-    let object =
-        object.map_err(|_| Refusal::missing("not found", Some("object does not exist".to_owned())))?;
-    Ok((path, commit, object))
-}
-
-pub(super) async fn raw(call: Call) -> Answer {
-    let (path, _, object) = blob(&call).await?;
-    let bytes = call.site.git.blob(&path, &object).await.map_err(|_| Refusal::not_found())?;
-    Ok(HttpResponse::Ok().content_type("text/plain; charset=utf-8").body(bytes))
-}
-
-pub(super) async fn contents(call: Call) -> Answer {
-    let (path, commit, object) = blob(&call).await?;
-    let bytes = call.site.git.blob(&path, &object).await.map_err(|_| Refusal::not_found())?;
-    let file = call.part("path");
-    let shown = json!({
-        "name": file.rsplit('/').next(), "path": file, "sha": object, "last_commit_sha": commit, "type": "file",
-        "size": bytes.len(), "encoding": "base64", "content": BASE64_STANDARD.encode(&bytes), "target": null,
-    });
-    answer(200, &shown)
-}
-
-fn commit_json(call: &Call, repo: u64, commit: &PushedCommit) -> Value {
-    let forge = call.site.forge();
-    let one = &commit.commit;
-    let signed = |who: &crate::forge::simulated::git::Identity| json!({ "name": who.name, "email": who.email, "date": one.timestamp });
-    let url = format!("{}/git/commits/{}", forge.api_url(forge.repo(repo)), one.id);
-    let parents: Vec<Value> = one.parent.iter().map(|id| json!({ "sha": id })).collect();
-    json!({
-        "sha": one.id, "url": url, "parents": parents,
-        "commit": { "message": one.message, "author": signed(&one.author), "committer": signed(&one.committer) },
-    })
-}
-
-pub(super) async fn commits(call: Call) -> Answer {
-    let place = place(&call)?;
-    let path = call.site.path(place.repo);
-    let asked = match call.asked("sha") {
-        Some(name) => name.to_owned(),
-        None => call.site.forge().repo(place.repo).default_branch.clone(),
-    };
-    let head = call.site.git.resolve(&path, &asked).await.ok_or_else(Refusal::not_found)?;
-    let mut shown = Vec::new();
-    for commit in call.site.git.log(&path, &[&head], usize::from(u16::MAX)).await? {
-        shown.push(commit_json(&call, place.repo, &PushedCommit { commit, touched: Default::default() }));
-    }
-    call::page_of(&call, shown, call::DEFAULT_PAGE)
-}
-
-pub(super) async fn commit(call: Call) -> Answer {
-    let place = place(&call)?;
-    let path = call.site.path(place.repo);
-    let id = call.site.git.resolve(&path, call.part("sha")).await.ok_or_else(Refusal::not_found)?;
-    let commit = call.site.pushed(&path, &id).await.ok_or_else(Refusal::not_found)?;
-    answer(200, &commit_json(&call, place.repo, &commit))
 }

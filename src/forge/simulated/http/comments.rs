@@ -100,8 +100,13 @@ pub(super) async fn edit(call: Call) -> Answer {
         return call::empty(204);
     }
     let id = entry.id;
-    forge.edit_comment(id, &body, user);
-    answer(200, &forge.comment_json(&forge.entries[&id]))
+    let changed = forge.edit_comment(id, &body, user);
+    let mut shown = forge.comment_json(&forge.entries[&id]);
+    // Gitea has not looked the poster up where it had nothing to do.
+    if !changed {
+        shown["user"] = Value::Null;
+    }
+    answer(200, &shown)
 }
 
 pub(super) async fn delete(call: Call) -> Answer {

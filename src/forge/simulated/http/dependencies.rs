@@ -10,7 +10,7 @@ use super::{
 };
 use crate::forge::simulated::{
     render::hidden_issue,
-    state::{Access, Forge},
+    state::{Access, Forge, Issue},
 };
 
 #[derive(Deserialize)]
@@ -23,6 +23,15 @@ struct Other {
     repo: String,
 }
 
+fn missing(what: &'static str) -> Refusal {
+    Refusal::missing(what, Some("issue does not exist".to_owned()))
+}
+
+/// The issue of the path.
+fn named<'f>(call: &Call, forge: &'f Forge, place: Place) -> Result<&'f Issue, Refusal> {
+    call.issue(forge, place).map_err(|_| missing("IsErrIssueNotExist"))
+}
+
 /// Issues that block the one of the path. What the caller may not see is shown all zero, not left out.
 pub(super) async fn list(call: Call) -> Answer {
     let forge = call.site.forge();
@@ -30,7 +39,7 @@ pub(super) async fn list(call: Call) -> Answer {
     if !forge.repo(place.repo).dependencies_enabled {
         return Err(Refusal::not_found());
     }
-    let issue = call.issue(&forge, place)?;
+    let issue = named(&call, &forge, place)?;
     let (page, limit) = call::page_and_limit(&call, call::DEFAULT_PAGE);
     let shown: Vec<Value> = forge
         .blockers(issue.id)
@@ -38,7 +47,11 @@ pub(super) async fn list(call: Call) -> Answer {
         .take(limit)
         .map(|blocker| {
             let seen = forge.access(forge.repo(blocker.repo), call.caller) >= Access::Read;
-            if seen { forge.issue_json(blocker, call.caller) } else { hidden_issue() }
+            if seen {
+                forge.issue_json(blocker, call.caller)
+            } else {
+                hidden_issue(place.access >= Access::Write)
+            }
         })
         .collect();
     answer(200, &Value::Array(shown))
@@ -48,7 +61,7 @@ pub(super) async fn list(call: Call) -> Answer {
 pub(super) async fn list_blocks(call: Call) -> Answer {
     let forge = call.site.forge();
     let place = call.place(&forge)?;
-    let issue = call.issue(&forge, place)?;
+    let issue = named(&call, &forge, place)?;
     let asked = |name: &str| call.asked(name).and_then(|text| text.parse::<usize>().ok()).unwrap_or(0);
     let limit = if asked("limit") <= 1 { call::DEFAULT_PAGE } else { asked("limit") };
     let page = asked("page").max(1);
@@ -72,8 +85,7 @@ struct End {
 /// The issue of the path and the one the body names.
 fn ends(call: &Call, forge: &Forge) -> Result<(End, End, u64), Refusal> {
     let (place, user) = call.place_to_change(forge)?;
-    let missing = |what: &'static str| Refusal::missing(what, Some("issue does not exist".to_owned()));
-    let named = call.issue(forge, place).map_err(|_| missing("IsErrIssueNotExist"))?;
+    let first = named(call, forge, place)?;
     let other: Other = call.json()?;
     let repo = forge.repo(place.repo);
     // Spelling counts here: another case is taken for another repository, and found all the same.
@@ -88,7 +100,7 @@ fn ends(call: &Call, forge: &Forge) -> Result<(End, End, u64), Refusal> {
     };
     let second =
         forge.issue_numbered(there.repo, other.index).ok_or_else(|| missing("IsErrIssueNotExist"))?;
-    Ok((End { issue: named.id, place }, End { issue: second.id, place: there }, user))
+    Ok((End { issue: first.id, place }, End { issue: second.id, place: there }, user))
 }
 
 /// Adds or removes the edge; answers with `shown`.

@@ -53,9 +53,13 @@ fn check_target(config: &BTreeMap<String, String>) -> Result<(), Refusal> {
 
 fn make(call: &Call, forge: &mut Forge, scope: HookScope) -> Answer {
     let wanted: NewHook = call.json()?;
+    for (field, missing) in [("Type", wanted.kind.is_empty()), ("Config", wanted.config.is_empty())] {
+        if missing {
+            return Err(Refusal::invalid(format!("[{field}]: Required")));
+        }
+    }
     if !matches!(wanted.kind.as_str(), "gitea" | "gogs") {
-        let message = if wanted.kind.is_empty() { "[Type]: Required" } else { "Invalid hook type" };
-        return Err(Refusal::invalid(message));
+        return Err(Refusal::invalid(format!("Invalid hook type: {}", wanted.kind)));
     }
     for name in ["url", "content_type"] {
         if !wanted.config.contains_key(name) {

@@ -253,14 +253,13 @@ pub(super) async fn edit(call: Call) -> Answer {
         forge.assign(id, &wanted, user);
     }
     if let Some(state) = edit.state {
-        set_state(&call, &mut forge, id, user, &state, merged)?;
+        set_state(&mut forge, id, user, &state, merged)?;
     }
     answer(201, &forge.show(id, user))
 }
 
 /// Closes or reopens. What the same request changed before stays changed when this is refused.
 pub(super) fn set_state(
-    call: &Call,
     forge: &mut Forge,
     issue: u64,
     user: u64,
@@ -280,7 +279,7 @@ pub(super) fn set_state(
             forge.reopen(issue, user);
             Ok(())
         }
-        other => Err(call.internal(forge, &format!("unknown state: {other}"))),
+        other => Err(Refusal::new(412, format!("unknown state: {other}"))),
     }
 }
 

@@ -4,7 +4,10 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{Answer, Call, Refusal, call, json as answer};
-use crate::forge::simulated::state::{Access, Forge, Label};
+use crate::forge::simulated::{
+    acts::LabelsTold,
+    state::{Access, Forge, Label},
+};
 
 #[derive(Deserialize)]
 struct NewLabel {
@@ -115,10 +118,10 @@ fn chosen(call: &Call, forge: &Forge) -> Result<(u64, u64, Vec<u64>, Vec<u64>), 
     Ok((issue.id, user, issue.labels.clone(), ids))
 }
 
-fn set(forge: &mut Forge, issue: u64, user: u64, mut labels: Vec<u64>) -> Answer {
+fn set(forge: &mut Forge, issue: u64, user: u64, mut labels: Vec<u64>, told: LabelsTold) -> Answer {
     labels.sort_unstable();
     labels.dedup();
-    forge.set_labels(issue, &labels, user);
+    forge.set_labels(issue, &labels, told, user);
     answer(200, &Value::Array(forge.labels_of(&forge.issues[&issue])))
 }
 
@@ -126,19 +129,19 @@ pub(super) async fn add(call: Call) -> Answer {
     let mut forge = call.site.forge();
     let (issue, user, mut labels, more) = chosen(&call, &forge)?;
     labels.extend(more);
-    set(&mut forge, issue, user, labels)
+    set(&mut forge, issue, user, labels, LabelsTold::Now)
 }
 
 pub(super) async fn replace(call: Call) -> Answer {
     let mut forge = call.site.forge();
     let (issue, user, _, labels) = chosen(&call, &forge)?;
-    set(&mut forge, issue, user, labels)
+    set(&mut forge, issue, user, labels, LabelsTold::None)
 }
 
 pub(super) async fn clear(call: Call) -> Answer {
     let mut forge = call.site.forge();
     let (issue, user) = writable(&call, &forge)?;
-    forge.set_labels(issue, &[], user);
+    forge.set_labels(issue, &[], LabelsTold::Before, user);
     call::empty(204)
 }
 
@@ -151,7 +154,7 @@ pub(super) async fn remove(call: Call) -> Answer {
     }
     let mut labels = forge.issues[&issue].labels.clone();
     labels.retain(|id| *id != label);
-    forge.set_labels(issue, &labels, user);
+    forge.set_labels(issue, &labels, LabelsTold::Now, user);
     call::empty(204)
 }
 

@@ -23,6 +23,9 @@ struct Wanted {
     delete_branch_after_merge: Option<bool>,
 }
 
+const STYLES: &[&str] =
+    &["merge", "rebase", "rebase-merge", "squash", "fast-forward-only", "manually-merged"];
+
 /// A pull request that passed all checks but git's.
 struct Ready {
     repo: u64,
@@ -80,13 +83,11 @@ fn check(call: &Call, wanted: &Wanted) -> Result<Ready, Refusal> {
     };
     let body = wanted.message.trim();
     let message = if body.is_empty() { title } else { format!("{title}\n\n{body}") };
-    let login = forge.login(user).to_owned();
-    let email = forge.users.get(&user).map(crate::forge::simulated::state::User::email).unwrap_or_default();
     Ok(Ready {
         repo: place.repo,
         issue: issue.id,
         user,
-        who: Identity { name: login, email },
+        who: forge.identity(user),
         head: pull.head.clone(),
         base: pull.base.clone(),
         message,
@@ -96,6 +97,11 @@ fn check(call: &Call, wanted: &Wanted) -> Result<Ready, Refusal> {
 
 pub(super) async fn merge(call: Call) -> Answer {
     let wanted: Wanted = call.json()?;
+    call.user()?;
+    let field = if wanted.style.is_empty() { "[Do]: Required" } else { "[Do]: In" };
+    if !STYLES.contains(&wanted.style.as_str()) {
+        return Err(Refusal::invalid(field));
+    }
     let ready = check(&call, &wanted)?;
     let _writing = ready.writing.lock().await;
     let path = call.site.path(ready.repo);
@@ -144,7 +150,7 @@ async fn make(
         Err(error) => Err(error.into()),
     };
     let made = match style {
-        "" | "merge" => {
+        "merge" => {
             let tree = joined(git.join(path, base, head).await)?;
             git.commit_tree(path, &tree, &[base, head], &ready.message, &ready.who).await?
         }
@@ -159,7 +165,9 @@ async fn make(
             let tree = git.run(path, &["rev-parse", &format!("{top}^{{tree}}")]).await?;
             git.commit_tree(path, &tree, &[base, &top], &ready.message, &ready.who).await?
         }
-        "fast-forward-only" => return Err(conflict(style)),
+        // Not mapped to anything better.
+        "fast-forward-only" => return Err(call.internal(&call.site.forge(), "not possible to fast-forward")),
+        // Marking as merged what somebody merged by hand is switched off, as in a fresh repository.
         other => {
             let message = format!("{other} is not allowed an allowed merge style for this repository");
             return Err(Refusal::new(405, message));

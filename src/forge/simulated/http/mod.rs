@@ -161,10 +161,6 @@ fn code_routes(app: &mut ServiceConfig) {
             .route(get().to(branches::get))
             .route(delete().to(branches::delete)),
     )
-    .route("/repos/{owner}/{repo}/raw/{path:.+}", get().to(branches::raw))
-    .route("/repos/{owner}/{repo}/contents/{path:.+}", get().to(branches::contents))
-    .route("/repos/{owner}/{repo}/commits", get().to(branches::commits))
-    .route("/repos/{owner}/{repo}/git/commits/{sha}", get().to(branches::commit))
     .service(
         resource("/repos/{owner}/{repo}/pulls").route(get().to(pulls::list)).route(post().to(pulls::create)),
     )

@@ -59,7 +59,7 @@ pub(super) async fn list(call: Call) -> Answer {
         })
         .collect();
     found.sort_by_key(|issue| std::cmp::Reverse(issue.id));
-    let shown = found.into_iter().map(|issue| forge.pull_json(issue, call.caller)).collect();
+    let shown = found.into_iter().map(|issue| forge.listed_pull_json(issue, call.caller)).collect();
     call::page_of(&call, shown, call::DEFAULT_PAGE)
 }
 
@@ -89,7 +89,8 @@ pub(super) async fn by_branches(call: Call) -> Answer {
         issue.repo == place.repo
             && issue.pull.as_ref().is_some_and(|pull| pull.head == head && pull.base == base)
     };
-    let found = forge.issues.values().rev().find(fits).ok_or_else(Refusal::not_found)?;
+    // The oldest, be it closed: an open one behind it is not found.
+    let found = forge.issues.values().find(fits).ok_or_else(Refusal::not_found)?;
     show(&call, &forge, found)
 }
 
@@ -183,7 +184,7 @@ pub(super) async fn edit(call: Call) -> Answer {
         forge.assign(id, &wanted, user);
     }
     if let Some(state) = edit.state {
-        set_state(&call, &mut forge, id, user, &state, merged)?;
+        set_state(&mut forge, id, user, &state, merged)?;
     }
     answer(201, &forge.pull_json(&forge.issues[&id], call.caller))
 }

@@ -14,6 +14,8 @@ struct NewRepository {
     description: String,
     #[serde(default)]
     private: bool,
+    #[serde(default)]
+    auto_init: bool,
     default_branch: Option<String>,
 }
 
@@ -23,7 +25,9 @@ struct Edit {
     private: Option<bool>,
     archived: Option<bool>,
     default_branch: Option<String>,
+    has_pull_requests: Option<bool>,
     default_merge_style: Option<String>,
+    has_issues: Option<bool>,
     internal_tracker: Option<Tracker>,
 }
 
@@ -67,6 +71,7 @@ async fn make(call: Call, owner: u64) -> Answer {
     }
     let branch =
         wanted.default_branch.filter(|branch| !branch.is_empty()).unwrap_or_else(|| "main".to_owned());
+    let name = wanted.name.clone();
     let (id, path) = {
         let mut forge = call.site.forge();
         let login = forge.login(owner).to_owned();
@@ -96,11 +101,22 @@ async fn make(call: Call, owner: u64) -> Answer {
         forge.repositories.insert(id, repository);
         (id, path)
     };
-    if let Err(error) = call.site.git.create(&path, &branch).await {
+    let made = async {
+        call.site.git.create(&path, &branch).await?;
+        if wanted.auto_init {
+            let who = call.site.forge().identity(owner);
+            call.site.git.first_commit(&path, &branch, ("README.md", format!("# {name}\n")), &who).await?;
+        }
+        Ok::<(), Refusal>(())
+    };
+    if let Err(refusal) = made.await {
         call.site.forge().delete_repository(id);
-        return Err(error.into());
+        return Err(refusal);
     }
-    let forge = call.site.forge();
+    let mut forge = call.site.forge();
+    if let Some(repo) = forge.repositories.get_mut(&id) {
+        repo.empty = !wanted.auto_init;
+    }
     answer(201, &forge.repo_json(forge.repo(id), Access::Owner))
 }
 
@@ -127,10 +143,11 @@ pub(super) async fn edit(call: Call) -> Answer {
     if let Some(branch) = edit.default_branch.filter(|branch| !branch.is_empty()) {
         repo.default_branch = branch;
     }
-    if let Some(style) = edit.default_merge_style {
+    // Settings of a part of the repository are read only where the part is named, too.
+    if let Some(style) = edit.default_merge_style.filter(|_| edit.has_pull_requests == Some(true)) {
         repo.merge_style = style;
     }
-    if let Some(tracker) = edit.internal_tracker {
+    if let Some(tracker) = edit.internal_tracker.filter(|_| edit.has_issues == Some(true)) {
         repo.dependencies_enabled = tracker.enable_issue_dependencies;
     }
     repo.updated = now();

@@ -42,7 +42,6 @@ pub(super) async fn create(call: Call) -> Answer {
     let sha = commit.commit.id.clone();
     let rows = forge.statuses.iter().filter(|status| status.repo == repo && status.sha == sha).count();
     let NewStatus { state, context, description, target_url } = wanted;
-    let context = if context.is_empty() { "default".to_owned() } else { context };
     let index = rows as u64 + 1;
     let status = Status {
         id,
@@ -62,7 +61,7 @@ pub(super) async fn create(call: Call) -> Answer {
     answer(201, &shown)
 }
 
-/// The rows of one commit, newest first.
+/// The rows of one commit, the newest second first, within one as they were made.
 async fn rows(call: &Call, name: &str) -> Result<(u64, String, Vec<Value>), Refusal> {
     let repo = {
         let forge = call.site.forge();
@@ -73,8 +72,10 @@ async fn rows(call: &Call, name: &str) -> Result<(u64, String, Vec<Value>), Refu
     let sha = sha
         .ok_or_else(|| Refusal::missing("not found", Some(format!("object does not exist [id: {name}]"))))?;
     let forge = call.site.forge();
-    let of_commit = forge.statuses.iter().rev().filter(|status| status.repo == repo && status.sha == sha);
-    let shown = of_commit.map(|status| forge.status_json(status)).collect();
+    let of_commit = |status: &&Status| status.repo == repo && status.sha == sha;
+    let mut rows: Vec<&Status> = forge.statuses.iter().filter(of_commit).collect();
+    rows.sort_by_key(|status| (std::cmp::Reverse(status.created), status.index));
+    let shown = rows.into_iter().map(|status| forge.status_json(status)).collect();
     Ok((repo, sha, shown))
 }
 
@@ -102,7 +103,10 @@ pub(super) async fn combined(call: Call) -> Answer {
     let mut newest: BTreeMap<String, Value> = BTreeMap::new();
     for status in shown {
         let context = status["context"].as_str().unwrap_or_default().to_owned();
-        newest.entry(context).or_insert(status);
+        let known = newest.entry(context).or_insert_with(|| status.clone());
+        if known["id"].as_u64() < status["id"].as_u64() {
+            *known = status;
+        }
     }
     let total = newest.len();
     let mut latest: Vec<Value> = newest.into_values().collect();

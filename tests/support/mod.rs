@@ -1,0 +1,6 @@
+//! What the integration tests share.
+
+pub mod forge_under_test;
+pub mod git;
+pub mod real_gitea;
+pub mod receiver;
