@@ -49,9 +49,9 @@ pub enum ClientError {
         /// What it said.
         message: String,
     },
-    /// It answers its own machine only.
+    /// It refuses for another reason, or failed.
     #[error("the coordinator at {url} refused: {message}; {remedy}")]
-    Forbidden {
+    Refused {
         /// The coordinator.
         url: String,
         /// What it said.
@@ -59,10 +59,8 @@ pub enum ClientError {
         /// What it advised.
         remedy: String,
     },
-    /// Something else than a document.
-    #[error(
-        "{url} answered {path} with {status}: {message}; check that --url names a coordinator of this version"
-    )]
+    /// Neither a document nor a refusal of ours.
+    #[error("{url} answered {path} with {status}; check that --url names a coordinator")]
     Status {
         /// The coordinator.
         url: String,
@@ -70,8 +68,6 @@ pub enum ClientError {
         path: &'static str,
         /// The status.
         status: u16,
-        /// What it said.
-        message: String,
     },
     /// A document of another shape.
     #[error(
@@ -164,18 +160,12 @@ impl Client {
     fn refusal(&self, path: &'static str, status: StatusCode, body: &[u8]) -> ClientError {
         let url = self.url.clone();
         let told: Option<Refusal> = serde_json::from_slice(body).ok();
-        match (status, told) {
-            (StatusCode::UNAUTHORIZED, Some(Refusal { error })) => {
-                ClientError::Unauthorized { url, message: error.message }
+        match told.map(|told| told.error) {
+            None => ClientError::Status { url, path, status: status.as_u16() },
+            Some(Refused { message, .. }) if status == StatusCode::UNAUTHORIZED => {
+                ClientError::Unauthorized { url, message }
             }
-            (StatusCode::FORBIDDEN, Some(Refusal { error })) => {
-                ClientError::Forbidden { url, message: error.message, remedy: error.remedy }
-            }
-            (_, told) => {
-                let message =
-                    told.map_or_else(|| "no words of a coordinator".to_owned(), |told| told.error.message);
-                ClientError::Status { url, path, status: status.as_u16(), message }
-            }
+            Some(Refused { message, remedy }) => ClientError::Refused { url, message, remedy },
         }
     }
 }

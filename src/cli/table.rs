@@ -76,7 +76,8 @@ pub(super) fn shortened(text: &str, limit: usize) -> String {
 
 /// US dollars, or that they are unknown.
 pub(super) fn dollars(amount: Option<f64>) -> String {
-    match amount {
+    // Nought is added, as a sum of nothing is minus nought.
+    match amount.map(|amount| amount + 0.0) {
         None => "unknown".to_owned(),
         // A price of a fraction of a cent is none of nothing.
         Some(amount) if amount > 0.0 && amount < 0.01 => format!("${amount:.4}"),
@@ -137,8 +138,8 @@ mod tests {
 
     #[test]
     fn numbers_become_words() {
-        let amounts = [None, Some(0.0), Some(0.0004), Some(0.42), Some(12.345)].map(dollars);
-        assert_eq!(amounts, ["unknown", "$0.00", "$0.0004", "$0.42", "$12.35"]);
+        let amounts = [None, Some(0.0), Some(-0.0), Some(0.0004), Some(0.42), Some(12.345)].map(dollars);
+        assert_eq!(amounts, ["unknown", "$0.00", "$0.00", "$0.0004", "$0.42", "$12.35"]);
         let spans = [0, 999, 1_050, 59_999, 61_000, 3_600_000 + 120_000].map(span);
         assert_eq!(spans, ["0 ms", "999 ms", "1.0 s", "59.9 s", "1 min 1 s", "1 h 2 min"]);
         assert_eq!(

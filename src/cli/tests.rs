@@ -1,9 +1,12 @@
 //! The command line as it is parsed, and errands from their options to their streams.
 
+use std::{io::Read as _, net::TcpListener, thread};
+
 use clap::{CommandFactory as _, error::ErrorKind};
 use secrecy::ExposeSecret as _;
 
 use super::*;
+use crate::domain::report::{Ledger, Report};
 
 fn parsed(line: &str) -> Result<Command, clap::Error> {
     Cli::try_parse_from(line.split(' ')).map(|cli| cli.command)
@@ -155,6 +158,146 @@ async fn a_refused_configuration_tells_all_faults_and_exits_with_78() {
     let (out, err, exit) = carried_out(&line, &[]).await;
     assert_eq!((out.as_str(), exit), ("", Exit::ConfigurationRefused));
     assert!(err.contains("cannot be read"), "{err}");
+}
+
+/// Answers one request with `response`, and gives back the request's head.
+fn canned(response: impl Into<String>) -> (String, thread::JoinHandle<String>) {
+    let response = response.into();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let served = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte).unwrap();
+            head.push(byte[0]);
+        }
+        stream.write_all(response.as_bytes()).unwrap();
+        String::from_utf8(head).unwrap()
+    });
+    (url, served)
+}
+
+fn response(status: &str, body: &str) -> String {
+    format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len())
+}
+
+/// The errand's failure, with the coordinator's address taken out.
+async fn failed(line: &str, url: &str) -> String {
+    let Command::Errand(errand) = command(&format!("{line} --url {url}")) else {
+        panic!("{line} is no errand")
+    };
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let streams = Streams { out: &mut out, err: &mut err };
+    let error = carry_out(errand, BTreeMap::new(), streams).await.expect_err(line);
+    assert!(out.is_empty(), "{line} wrote an answer");
+    format!("{error:#}").replace(url, "URL")
+}
+
+fn report(change: impl FnOnce(&mut Report)) -> String {
+    let mut report = Ledger::new().report();
+    change(&mut report);
+    serde_json::to_string(&report).unwrap()
+}
+
+#[tokio::test]
+async fn the_document_is_passed_on_byte_for_byte() {
+    // Neither the order nor the blanks nor a field unknown here are touched.
+    let document = "{ \"unknown\":1.50,\n \"measures\" : {} }\n";
+    for line in ["report", "tasks", "actors"] {
+        let (url, served) = canned(response("200 OK", document));
+        let line = format!("mosaic-coordinator {line} --json --url {url}");
+        let (out, err, exit) = carried_out(&line, &[]).await;
+        assert_eq!((out.as_str(), err.as_str(), exit), (document, "", Exit::Fine), "{line}");
+        assert!(!served.join().unwrap().to_lowercase().contains("authorization"), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn the_token_is_that_of_the_option_then_that_of_the_environment() {
+    let environment = [(TOKEN_VARIABLE, "from-environment")];
+    for (option, sent) in [("", Some("from-environment")), (" --token given", Some("given"))] {
+        let (url, served) = canned(response("200 OK", "{}"));
+        carried_out(&format!("mosaic-coordinator report --json --url {url}/below{option}"), &environment)
+            .await;
+        let head = served.join().unwrap();
+        assert!(head.starts_with("GET /below/api/v1/report HTTP/1.1\r\n"), "{head}");
+        assert_eq!(head.lines().find_map(|line| line.strip_prefix("authorization: Bearer ")), sent, "{head}");
+    }
+    let (url, served) = canned(response("200 OK", "{}"));
+    carried_out(&format!("mosaic-coordinator report --json --url {url}"), &[(TOKEN_VARIABLE, "")]).await;
+    assert!(!served.join().unwrap().contains("authorization"));
+}
+
+#[tokio::test]
+async fn a_missed_measure_fails_the_check_and_one_without_a_value_does_not() {
+    let missed = report(|report| {
+        report.measures.autonomy.met = Some(false);
+        report.measures.estimates.met = Some(false);
+    });
+    let check = |document: String, options: &'static str| async move {
+        let (url, _served) = canned(response("200 OK", &document));
+        carried_out(&format!("mosaic-coordinator report{options} --url {url}"), &[]).await
+    };
+    assert_eq!(check(report(|_| ()), " --check").await.2, Exit::Fine);
+    assert_eq!(check(missed.clone(), "").await.2, Exit::Fine);
+
+    let (out, err, exit) = check(missed.clone(), " --check").await;
+    assert!(out.starts_with("autonomy "), "{out}");
+    assert_eq!((err.as_str(), exit), ("missed: autonomy, estimates\n", Exit::Failed));
+    let (out, err, exit) = check(missed.clone(), " --check --json").await;
+    assert_eq!((out, err.as_str(), exit), (missed, "missed: autonomy, estimates\n", Exit::Failed));
+}
+
+#[tokio::test]
+async fn a_refusal_names_the_address_and_what_to_do() {
+    let told = |status, code| {
+        let message = format!("told {code}");
+        response(
+            status,
+            &format!(r#"{{"error":{{"code":"{code}","message":"{message}","remedy":"ask there"}}}}"#),
+        )
+    };
+    let mut errors = Vec::new();
+    for answer in [
+        told("401 Unauthorized", "unauthorized"),
+        told("403 Forbidden", "forbidden"),
+        told("404 Not Found", "not_found"),
+        response("404 Not Found", "<html>nothing here</html>"),
+        response("302 Found", ""),
+        response("200 OK", "<html>welcome</html>"),
+        response("200 OK", "{\"tasks\":[{}]}"),
+    ] {
+        let (url, _served) = canned(answer);
+        errors.push(failed("mosaic-coordinator tasks", &url).await);
+    }
+    let (url, _served) = canned(response("200 OK", "no JSON"));
+    errors.push(failed("mosaic-coordinator actors --json", &url).await);
+    insta::assert_snapshot!(errors.join("\n"), @r"
+    the coordinator at URL refused: told unauthorized; give its operator token with --token or MOSAIC_OPERATOR_TOKEN
+    the coordinator at URL refused: told forbidden; ask there
+    the coordinator at URL refused: told not_found; ask there
+    URL answered /api/v1/tasks with 404; check that --url names a coordinator
+    URL answered /api/v1/tasks with 302; check that --url names a coordinator
+    URL answered /api/v1/tasks with what cannot be read here: expected value at line 1 column 1; check that --url names a coordinator of this version
+    URL answered /api/v1/tasks with what cannot be read here: missing field `issue` at line 1 column 12; check that --url names a coordinator of this version
+    URL answered /actors with what cannot be read here: expected ident at line 1 column 2; check that --url names a coordinator of this version
+    ");
+}
+
+#[tokio::test]
+async fn a_coordinator_that_is_not_there_is_told_with_the_cause() {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", free.local_addr().unwrap());
+    drop(free);
+    let told = failed("mosaic-coordinator report --check", &url).await;
+    assert!(told.starts_with("cannot reach the coordinator at URL: Connection refused"), "{told}");
+    assert!(told.ends_with("; start it, or name another address with --url"), "{told}");
+
+    let (url, _served) = canned("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{}");
+    let told = failed("mosaic-coordinator report", &url).await;
+    assert!(told.starts_with("cannot reach the coordinator at URL: "), "{told}");
 }
 
 /// Takes nothing, for the reason it holds.

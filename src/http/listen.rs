@@ -86,7 +86,7 @@ pub fn listen(
 }
 
 /// What is not open is for operators, what is unknown too.
-fn routes(app: &mut web::ServiceConfig) {
+pub(super) fn routes(app: &mut web::ServiceConfig) {
     for path in ["/webhook/gitea", "/webhook/gitea/"] {
         let take = web::post().to(webhook::take);
         app.service(web::resource(path).route(take).default_service(web::to(only_post)));

@@ -58,3 +58,6 @@ pub struct HttpState {
     /// The text of `GET /metrics`.
     pub metrics: MetricsText,
 }
+
+#[cfg(test)]
+mod tests;
