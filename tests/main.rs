@@ -5,6 +5,7 @@ mod config;
 mod contract;
 mod gates;
 mod graph_replay;
+mod http;
 mod keeper;
 mod support;
 mod workspace;

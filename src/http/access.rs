@@ -48,16 +48,17 @@ fn holds_token(headers: &HeaderMap, token: &SecretString) -> Result<(), Problem>
         return refused("this needs the operator's token");
     };
     match bearer(value.as_bytes()) {
-        Some(given) if is_same(given, token.expose_secret().as_bytes()) => Ok(()),
+        Some(given) if is_same(given, token.expose_secret().trim().as_bytes()) => Ok(()),
         Some(_) => refused("this is not the operator's token"),
         None => refused("this needs the operator's token as a bearer"),
     }
 }
 
-/// The credentials of a `Bearer` value.
+/// The credentials of a `Bearer` value, where there are any.
 fn bearer(value: &[u8]) -> Option<&[u8]> {
     let (scheme, credentials) = value.split_at_checked("Bearer ".len())?;
-    scheme.eq_ignore_ascii_case(b"Bearer ").then(|| credentials.trim_ascii())
+    let credentials = credentials.trim_ascii();
+    (scheme.eq_ignore_ascii_case(b"Bearer ") && !credentials.is_empty()).then_some(credentials)
 }
 
 /// Whether two texts are the same, in a time that does not tell where they differ.
@@ -178,9 +179,15 @@ mod tests {
     fn bearers_are_read_whatever_the_case_of_the_scheme() {
         assert_eq!(bearer(b"Bearer top"), Some(&b"top"[..]));
         assert_eq!(bearer(b"bEARER   top "), Some(&b"top"[..]));
-        for value in
-            [&b"Basic dG9w"[..], b"Bearer", b"Bearertop", b"top", b"", b"\xff\xff\xff\xff\xff\xff\xff\xff"]
-        {
+        for value in [
+            &b"Basic dG9w"[..],
+            b"Bearer",
+            b"Bearer  ",
+            b"Bearertop",
+            b"top",
+            b"",
+            b"\xff\xff\xff\xff\xff\xff\xff\xff",
+        ] {
             assert_eq!(bearer(value), None, "{value:?}");
         }
     }

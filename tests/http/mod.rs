@@ -1,0 +1,6 @@
+//! The HTTP side on a real socket.
+
+mod access;
+mod delivery;
+mod documents;
+mod server;
