@@ -202,6 +202,8 @@ pub struct AgentActor {
     live: Option<Live>,
     turn: Option<Running>,
     notes: Notes,
+    /// Whether the agent said anything in this turn: its last message is that of its last turn with words.
+    spoke: bool,
     noted_at: Option<Instant>,
     /// The last turn's fact, told again when its order comes again.
     reported: Option<(TurnKey, Command)>,
@@ -232,6 +234,7 @@ impl Role for AgentActor {
             live: None,
             turn: None,
             notes: Notes::default(),
+            spoke: false,
             noted_at: None,
             reported: None,
             releasing: false,

@@ -13,7 +13,7 @@
 //! | [`Close`] | the issue of a merged task |
 //! | [`Comment`] | the living comment |
 //! | [`Revoke`] | drops what waits for a task, stops what is under way at its next step |
-//! | [`Done`], [`Connect`], [`Connected`], [`Knock`] | its own |
+//! | [`Done`], [`Connect`], [`Recheck`], [`Connected`], [`Knock`] | its own |
 
 mod connect;
 mod publish;
@@ -116,6 +116,13 @@ message! {
     pub struct Connect = "connect" {}
 }
 message! {
+    /// Ask again, unless somebody asked meanwhile.
+    pub struct Recheck = "recheck" {
+        /// The round that set this.
+        round: u64,
+    }
+}
+message! {
     /// The forge said who the bot is, or why not.
     pub struct Connected = "connected" {
         /// The bot.
@@ -200,6 +207,8 @@ pub struct Courier {
     lanes: BTreeMap<Line, Lane>,
     under_way: usize,
     connecting: bool,
+    /// Counts how often the forge was asked who the bot is.
+    round: u64,
 }
 
 impl Role for Courier {
@@ -213,7 +222,7 @@ impl Role for Courier {
             seed.wiring.queue().port::<ForgetOrders>().deliver(ForgetOrders { kinds, task: None });
         }
         let mut courier =
-            Self { ground: seed.clone(), lanes: BTreeMap::new(), under_way: 0, connecting: false };
+            Self { ground: seed.clone(), lanes: BTreeMap::new(), under_way: 0, connecting: false, round: 0 };
         courier.connect(scope);
         // What was read halfway is lost with the memory: everything is looked at once more.
         if scope.incarnation() > 1 {

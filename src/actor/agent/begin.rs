@@ -43,6 +43,7 @@ impl Handle<Turn> for AgentActor {
         }
         let now = self.ground.clock.instant();
         self.notes = order.notes.clone();
+        self.spoke = false;
         self.turn = Some(Running {
             order: order.clone(),
             stage: Stage::Opening,

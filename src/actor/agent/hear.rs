@@ -70,6 +70,9 @@ impl AgentActor {
     }
 
     fn said(&mut self, text: &str) {
+        if !std::mem::replace(&mut self.spoke, true) {
+            self.notes.message.clear();
+        }
         self.notes.message.push_str(text);
         let excess = self.notes.message.len().saturating_sub(MESSAGE_BYTES);
         if excess > 0 {

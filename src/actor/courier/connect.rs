@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Connect, Connected, Courier};
+use super::{Connect, Connected, Courier, Recheck};
 use crate::{
     forge::ForgeError,
     runtime::{Handle, Scope},
@@ -24,6 +24,7 @@ impl Courier {
             return;
         }
         self.connecting = true;
+        self.round += 1;
         let forge = self.ground.forge.clone();
         scope.run(async move { forge.current_user().await }, |bot| Connected { bot });
     }
@@ -32,6 +33,14 @@ impl Courier {
 impl Handle<Connect> for Courier {
     fn handle(&mut self, _message: Connect, scope: &Scope<Self>) {
         self.connect(scope);
+    }
+}
+
+impl Handle<Recheck> for Courier {
+    fn handle(&mut self, message: Recheck, scope: &Scope<Self>) {
+        if message.round == self.round {
+            self.connect(scope);
+        }
     }
 }
 
@@ -47,7 +56,7 @@ impl Handle<Connected> for Courier {
                 self.ground.health.good("forge", format!("answers; the bot is {}", bot.login));
                 self.ground.bot.store(Some(Arc::new(bot)));
                 self.set_off(scope);
-                scope.after(RECHECK, Connect {});
+                scope.after(RECHECK, Recheck { round: self.round });
             }
             Err(error) => {
                 tracing::warn!(%error, "the forge does not answer");
@@ -60,7 +69,8 @@ impl Handle<Connected> for Courier {
                 };
                 self.ground.health.bad("forge", detail);
                 // Known once, the bot is who it was: errands go on and are tried again by themselves.
-                scope.after(error.retry_after().unwrap_or(RETRY), Connect {});
+                let pause = error.retry_after().unwrap_or(RETRY);
+                scope.after(pause, Recheck { round: self.round });
             }
         }
     }
