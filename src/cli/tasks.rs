@@ -166,22 +166,22 @@ mod tests {
                 gate("a", GateWord::Red),
                 gate("b", GateWord::CouldNotRun),
                 gate("c", GateWord::NoTests),
+                gate("d", GateWord::TimedOut),
             ],
             reason: Some("the gate `a` stayed red\nfive times".into()),
             ..task("acme/app#3", StateWord::Parked)
         };
         let blocked = TaskView {
             blocked_by: vec!["acme/app#3".parse().unwrap(), "other/lib#1".parse().unwrap()],
-            gates: vec![gate("d", GateWord::TimedOut)],
             ..task("acme/app#4", StateWord::Blocked)
         };
         insta::assert_snapshot!(render(&[done, gating, parked, blocked]), @r"
-        ISSUE        STATE    MODEL  CONTEXT  GATES                               COST     TITLE
-        acme/app#1   done     small  41 %     2 green                             $0.00    Parse dates
-        acme/app#20  gating   small  unknown  lint running, test pending          unknown  A title that is much longer than anyone would w…
-        acme/app#3   parked   -      -        a red, b could not run, c no tests  $0.00    Parse dates
+        ISSUE        STATE    MODEL  CONTEXT  GATES                                            COST     TITLE
+        acme/app#1   done     small  41 %     2 green                                          $0.00    Parse dates
+        acme/app#20  gating   small  unknown  lint running, test pending                       unknown  A title that is much longer than anyone would w…
+        acme/app#3   parked   -      -        a red, b could not run, c no tests, d timed out  $0.00    Parse dates
             the gate `a` stayed red five times
-        acme/app#4   blocked  -      -        d timed out                         $0.00    Parse dates
+        acme/app#4   blocked  -      -        -                                                $0.00    Parse dates
             waits for acme/app#3, other/lib#1
         ");
     }

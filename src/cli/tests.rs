@@ -300,6 +300,15 @@ async fn a_coordinator_that_is_not_there_is_told_with_the_cause() {
     assert!(told.starts_with("cannot reach the coordinator at URL: "), "{told}");
 }
 
+#[tokio::test]
+async fn an_errand_of_the_process_ends_with_its_exit_code() {
+    let folder = tempfile::tempdir().unwrap();
+    let line = format!("mosaic-coordinator check-config --config {}", folder.path().join("absent").display());
+    let Command::Errand(errand) = command(&line) else { panic!("{line} is no errand") };
+    let code = run(errand).await.unwrap();
+    assert_eq!(format!("{code:?}"), format!("{:?}", ExitCode::from(Exit::ConfigurationRefused)));
+}
+
 /// Takes nothing, for the reason it holds.
 struct Refusing(io::ErrorKind);
 

@@ -6,9 +6,8 @@ use std::{
     time::Duration,
 };
 
-use actix_web::FromRequest;
 use actix_web::{
-    App, HttpRequest, HttpResponse, HttpServer, Resource, Responder,
+    App, FromRequest, HttpRequest, HttpResponse, HttpServer, Resource, Responder,
     dev::{Handler, Server, ServerHandle},
     guard,
     middleware::from_fn,

@@ -1,11 +1,12 @@
 //! Who may read what: every route, from every side.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{io, net::SocketAddr, sync::Mutex, time::Duration};
 
 use actix_web::{
     App,
     dev::{Service, ServiceResponse},
     http::{Method, StatusCode},
+    middleware::from_fn,
     test::{TestRequest, init_service, read_body},
     web::Data,
 };
@@ -199,4 +200,48 @@ async fn documents_are_read_by_get_and_head_alone() {
             }
         }
     }
+}
+
+/// Keeps what is logged.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[actix_web::test]
+async fn the_log_names_method_path_and_status_and_nothing_else_of_a_request() {
+    let app = App::new().app_data(Data::new(state(Some("top-secret")))).wrap(from_fn(shield::shield));
+    let app = init_service(app.configure(listen::routes)).await;
+    let kept = Log::default();
+    let writer = {
+        let kept = kept.clone();
+        move || kept.clone()
+    };
+    let subscriber =
+        tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_ansi(false).with_writer(writer);
+    let _guard = tracing::subscriber::set_default(subscriber.finish());
+    for token in ["top-secret", "hush-guess"] {
+        let request = TestRequest::post()
+            .uri("/actors?token=hush-query")
+            .peer_addr(HERE.parse().unwrap())
+            .insert_header(("authorization", format!("Bearer {token}")))
+            .set_payload("hush-body");
+        app.call(request.to_request()).await.unwrap();
+    }
+    let logged = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
+    let answered: Vec<&str> = logged.lines().filter(|line| line.contains("answered a request")).collect();
+    assert_eq!(answered.len(), 2, "{logged}");
+    for (line, status) in answered.iter().zip(["405", "401"]) {
+        assert!(line.contains("POST") && line.contains("/actors") && line.contains(status), "{line}");
+        assert!(line.contains("DEBUG"), "{line}");
+    }
+    assert!(!logged.contains("hush") && !logged.contains("top-secret"), "{logged}");
 }

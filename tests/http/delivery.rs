@@ -179,7 +179,7 @@ fn the_largest_body_is_taken_and_a_byte_more_is_not() {
     // Not announced: refused once it is too much.
     let mut client = served.connect();
     let chunked = "POST /webhook/gitea HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
-    client.send(format!("{chunked}{:x}\r\n{}\r\n1\r\nx\r\n", limit, body));
+    client.send(format!("{chunked}{limit:x}\r\n{body}\r\n1\r\nx\r\n"));
     let answer = client.answer();
     assert_eq!((answer.status, answer.refusal().as_str()), (413, "body_too_large"));
 

@@ -1,10 +1,6 @@
-//! The documents, as scripts read them, and the commands that read them.
+//! The documents, as scripts read them.
 
-use std::sync::Arc;
-
-use clap::Parser as _;
 use mosaic_coordinator::{
-    cli::{self, Cli, Client, Command, Errand, Exit, Told},
     domain::{
         id::{CommitId, Generation, TreeId},
         report::Ledger,
@@ -12,8 +8,7 @@ use mosaic_coordinator::{
         task::Ended,
         view::{GateView, GateWord, RouteView, SessionView, StateWord, TaskView},
     },
-    http::{HttpState, listen},
-    runtime::{Handle, Message, Port, RebuildError, Role, Sabotage, Scope, Spec, spawn},
+    runtime::{Handle, Message, RebuildError, Role, Sabotage, Scope, Spec, spawn},
     store::board::Entry,
 };
 
@@ -43,7 +38,7 @@ impl Handle<Ping> for Echo {
     fn handle(&mut self, _: Ping, _: &Scope<Self>) {}
 }
 
-fn with_actors() -> Served {
+pub fn with_actors() -> Served {
     let served = Served::with(|state| {
         spawn::<Echo>(&state.census, (), Spec::named("queue"));
         let spec = Spec { parent: Some("queue".into()), ..Spec::named("agent:owner/repo#7") };
@@ -63,7 +58,7 @@ fn with_actors() -> Served {
     served
 }
 
-fn task() -> TaskView {
+pub fn task() -> TaskView {
     TaskView {
         issue: "owner/repo#7".parse().unwrap(),
         generation: Generation::FIRST,
@@ -133,9 +128,7 @@ fn readiness_falls_with_any_check_and_comes_back() {
     served.state.health.bad("forge", "gitea.token is not set");
     let answer = served.get("/health/ready");
     assert_eq!(answer.status, 503);
-    insta::assert_snapshot!(answer.body, @r#"
-    {"status":"degraded","checks":{"disk":{"ok":true,"detail":"40 GB are free"},"forge":{"ok":false,"detail":"gitea.token is not set"}}}
-    "#);
+    insta::assert_snapshot!(answer.body, @r#"{"status":"degraded","checks":{"disk":{"ok":true,"detail":"40 GB are free"},"forge":{"ok":false,"detail":"gitea.token is not set"}}}"#);
     served.state.health.good("forge", "answers as bot");
     let answer = served.get("/health/ready");
     assert_eq!((answer.status, answer.body.contains(r#""status":"ok""#)), (200, true));
@@ -388,92 +381,4 @@ fn the_head_alone_is_told_on_request() {
     client.send("HEAD /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
     let answer = client.rest();
     assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("\r\n\r\n"), "{answer}");
-}
-
-#[actix_rt::test]
-async fn a_panic_costs_its_request_and_nothing_else() {
-    let served = Served::start();
-    let state = HttpState { metrics: Arc::new(|| panic!("no metrics today")), ..served.state.clone() };
-    let port: Port<_> = served.port.clone();
-    let listening = listen("localhost", 0, 1, state, Arc::new(move |_| port.clone())).unwrap();
-    let (server, url) = (listening.server, format!("http://{}", listening.address));
-    let running = actix_rt::spawn(listening.run);
-    let http = reqwest::Client::builder().no_proxy().build().unwrap();
-    for _ in 0..3 {
-        let answer = http.get(format!("{url}/metrics")).send().await.unwrap();
-        assert_eq!(answer.status(), 500);
-        let body = answer.text().await.unwrap();
-        assert!(
-            body.starts_with(r#"{"error":{"code":"internal","#) && !body.contains("no metrics today"),
-            "{body}"
-        );
-        assert_eq!(http.get(format!("{url}/health")).send().await.unwrap().status(), 200);
-    }
-    server.stop(true).await;
-    running.await.unwrap().unwrap();
-}
-
-#[actix_rt::test]
-async fn an_address_that_is_taken_is_named_with_a_remedy() {
-    let served = Served::start();
-    let refused = |host: &str, port: u16| {
-        let webhook = served.port.clone();
-        listen(host, port, 1, served.state.clone(), Arc::new(move |_| webhook.clone())).err().unwrap()
-    };
-    let taken = refused("127.0.0.1", served.address.port());
-    assert_eq!(taken.kind(), std::io::ErrorKind::AddrInUse);
-    let told = taken.to_string();
-    assert!(told.contains(&format!("127.0.0.1, port {}", served.address.port())), "{told}");
-    assert!(told.contains("`server.port`"), "{told}");
-    let told = refused("no.such.host.invalid", 0).to_string();
-    assert!(told.contains("cannot listen on no.such.host.invalid"), "{told}");
-}
-
-/// Carries out a reading command against the server.
-fn command(served: &Served, line: &str) -> Result<Told, cli::client::ClientError> {
-    let line = format!("mosaic-coordinator {line} --url http://{}", served.address);
-    let Command::Errand(errand) = Cli::parse_from(line.split(' ')).command else { panic!("{line}") };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let client = |options: &cli::ReadingOptions| Client::new(options.url.clone(), options.token.clone());
-        match &errand {
-            Errand::Report(options) => cli::report::told(options, &client(&options.reading)?).await,
-            Errand::Tasks(options) => cli::tasks::told(options, &client(options)?).await,
-            Errand::Actors(options) => cli::actors::told(options, &client(options)?).await,
-            Errand::CheckConfig(_) => panic!("{line} reads no coordinator"),
-        }
-    })
-}
-
-#[test]
-fn commands_pass_the_documents_on_and_read_them() {
-    let served = with_actors();
-    served.state.board.put(Entry { view: task(), waiting: None });
-    for (line, path) in [("report", "/api/v1/report"), ("tasks", "/api/v1/tasks"), ("actors", "/actors")] {
-        let told = command(&served, &format!("{line} --json")).unwrap();
-        assert_eq!(String::from_utf8(told.answer).unwrap(), served.get(path).body, "{line}");
-        assert_eq!((told.notes.as_str(), told.exit), ("", Exit::Fine), "{line}");
-    }
-    let text = |line: &str| String::from_utf8(command(&served, line).unwrap().answer).unwrap();
-    assert!(text("report").starts_with("autonomy     -  goal 100 %  "), "{}", text("report"));
-    assert!(
-        text("tasks")
-            .contains("owner/repo#7  blocked  small  20 %     test no tests  unknown  Parse dates\n"),
-        "{}",
-        text("tasks")
-    );
-    assert!(text("actors").contains("queue                 EchoActor  running  0/8"), "{}", text("actors"));
-    assert!(text("actors").contains("  agent:owner/repo#7  EchoActor  running  0/8"), "{}", text("actors"));
-}
-
-#[test]
-fn commands_are_told_when_they_may_not_read() {
-    let served = Served::start();
-    served.configure(|config| config.server.operator_token = Some("top-secret".into()));
-    for line in ["report", "tasks --token guess", "actors --json"] {
-        let told = command(&served, line).unwrap_err().to_string();
-        assert!(told.contains(&served.address.to_string()) && told.contains("--token"), "{told}");
-        assert!(!told.contains("guess"), "{told}");
-    }
-    assert_eq!(command(&served, "report --check --token top-secret").unwrap().exit, Exit::Fine);
 }

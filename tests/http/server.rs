@@ -84,6 +84,12 @@ impl Served {
         client.answer()
     }
 
+    /// Asks the server to stop once what is under way is done.
+    pub fn stop(&self) {
+        // The order is sent at once; what comes back is when it was carried out.
+        drop(self.server.stop(true));
+    }
+
     pub fn connect(&self) -> Client {
         let stream = TcpStream::connect(self.address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -104,8 +110,7 @@ impl Served {
 
 impl Drop for Served {
     fn drop(&mut self) {
-        // The order is sent at once; what comes back is when it was carried out.
-        drop(self.server.stop(true));
+        self.stop();
         if let Some(thread) = self.thread.take() {
             let ended = thread.join();
             assert!(ended.is_ok() || thread::panicking(), "the server's thread panicked");
