@@ -21,7 +21,7 @@ mod read;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use super::{Ground, message, metrics::Committed};
@@ -434,21 +434,4 @@ macro_rules! decides {
         }
     )*};
 }
-decides!(ForgeFact, AgentFact, ContextFact);
-
-/// After how long gates that could not be asked are asked again.
-const VERIFY_AGAIN: Duration = Duration::from_secs(5);
-
-impl Handle<GateFact> for QueueActor {
-    fn handle(&mut self, message: GateFact, _scope: &Scope<Self>) {
-        if let Command::VerifyFailed { key, .. } = &message.command {
-            let again_at = self.ground.clock.instant() + VERIFY_AGAIN;
-            for (sent, in_flight) in &mut self.in_flight {
-                if sent.kind == OrderKind::Verify && sent.task == *key {
-                    in_flight.again_at = Some(again_at);
-                }
-            }
-        }
-        self.decide(message.command);
-    }
-}
+decides!(ForgeFact, AgentFact, ContextFact, GateFact);
