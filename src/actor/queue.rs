@@ -21,7 +21,7 @@ mod read;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use super::{Ground, message, metrics::Committed};
@@ -139,6 +139,8 @@ message! {
     pub struct Drain = "drain" {}
 }
 
+/// After how long gates that could not be asked are asked again.
+const GATES_AGAIN: Duration = Duration::from_secs(5);
 /// How many events lie between two snapshots of the state.
 const SNAPSHOT_EVENTS: u64 = 500;
 
@@ -434,4 +436,13 @@ macro_rules! decides {
         }
     )*};
 }
-decides!(ForgeFact, AgentFact, ContextFact, GateFact);
+decides!(ForgeFact, AgentFact, ContextFact);
+
+impl Handle<GateFact> for QueueActor {
+    fn handle(&mut self, message: GateFact, _scope: &Scope<Self>) {
+        if let Command::VerifyFailed { key, .. } = &message.command {
+            self.send_again(OrderKind::Verify, key, GATES_AGAIN);
+        }
+        self.decide(message.command);
+    }
+}

@@ -1,13 +1,23 @@
 //! The living comment: one per issue, edited in place, found again by a hidden marker.
+//!
+//! Promises that nothing in it acts: whatever a session, a gate or the forge said, the comment mentions nobody, closes
+//! no issue, hides nothing and shows no picture.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, sync::LazyLock};
+
+use regex::Regex;
 
 use super::{
     gate::Verdict,
     id::IssueRef,
     route::Tier,
-    task::{Phase, Task},
+    task::{ParkCause, Phase, Task},
 };
+
+/// Longest text from outside, in characters.
+const PLAIN_MAX: usize = 600;
+/// What breaks up a mention, a reference or a tag and is not seen.
+const BREAK: &str = "\u{200b}";
 
 /// The hidden marker by which the comment on `issue` is found again.
 pub fn marker(issue: &IssueRef) -> String {
@@ -16,7 +26,8 @@ pub fn marker(issue: &IssueRef) -> String {
 
 /// The comment's whole text for a task as it stands.
 pub fn text(task: &Task) -> String {
-    let mut text = format!("{}\n**Mosaic Coordinator:** {}\n", marker(&task.key.issue), headline(task));
+    let mut text = format!("{}\n**Mosaic Coordinator:** {}.\n", marker(&task.key.issue), headline(task));
+    // Writing to a string does not fail.
     if let Some(route) = &task.route {
         let tier = match route.tier {
             Tier::Free => "free",
@@ -35,10 +46,12 @@ pub fn text(task: &Task) -> String {
         let _ = write!(text, "\n- sessions: {}, continuations: {}", task.sessions.len(), task.continuations);
     }
     if let Some(report) = &task.report {
-        text.push_str("\n- gates: ");
-        let verdicts: Vec<String> =
-            report.gates.iter().map(|(name, gate)| format!("{name} {}", verdict(gate.verdict))).collect();
-        text.push_str(&verdicts.join(", "));
+        let verdicts: Vec<String> = report
+            .gates
+            .iter()
+            .map(|(name, gate)| format!("{} {}", plain(name), verdict(gate.verdict)))
+            .collect();
+        let _ = write!(text, "\n- gates: {}", verdicts.join(", "));
     }
     if let Some(number) = task.pull_request {
         let _ = write!(text, "\n- pull request: #{number}, branch `{}`", task.branch);
@@ -49,32 +62,55 @@ pub fn text(task: &Task) -> String {
 
 fn headline(task: &Task) -> String {
     let reason = task.reason.as_deref().map(plain);
+    let or = |without: &str| reason.clone().unwrap_or_else(|| without.to_owned());
     match &task.phase {
-        Phase::Received | Phase::Ready => "accepted; waits for its turn.".to_owned(),
-        Phase::Blocked => format!("blocked: {}.", reason.unwrap_or_default()),
-        Phase::Preparing => "preparing the workspace.".to_owned(),
-        Phase::Running { session, .. } => format!("session {session} is at work."),
-        Phase::Gating(_) => "the gates are running.".to_owned(),
-        Phase::Publishing(_) => "all gates are green; publishing.".to_owned(),
-        Phase::InReview(_) => match reason {
-            Some(reason) => format!("the pull request waits: {reason}."),
-            None => "the pull request waits for review.".to_owned(),
+        Phase::Received | Phase::Ready => match reason {
+            Some(reason) => format!("waits: {reason}"),
+            None => "accepted; waits for its turn".to_owned(),
         },
-        Phase::Done => "done.".to_owned(),
-        Phase::Parked(parking) => {
-            format!(
-                "parked: {}. Change the text of the issue or assign it again to start anew.",
-                plain(&parking.reason)
-            )
-        }
-        Phase::Cancelled => format!("cancelled: {}.", reason.unwrap_or_default()),
+        Phase::Blocked => format!("blocked: {}", or("by another issue")),
+        Phase::Preparing => "preparing the workspace".to_owned(),
+        Phase::Running { session, .. } => format!("session {session} is at work"),
+        Phase::Gating(_) => or("the gates are running"),
+        Phase::Publishing(_) | Phase::InReview(_) if task.merged => or("merged; the issue is to be closed"),
+        Phase::Publishing(_) => "all gates are green; publishing".to_owned(),
+        Phase::InReview(_) => format!("the pull request waits: {}", or("for a review")),
+        Phase::Done => "done".to_owned(),
+        Phase::Parked(parking) => format!("parked: {}. {}", plain(&parking.reason), way_out(parking.cause)),
+        Phase::Cancelled => format!("cancelled: {}", or("no longer wanted")),
     }
 }
 
-/// Text from outside must neither close issues nor mention people from the bot's comment.
+fn way_out(cause: ParkCause) -> &'static str {
+    match cause {
+        ParkCause::Cycle => "It goes on by itself once the cycle is broken",
+        ParkCause::NotConfigured => "It goes on by itself once the coordinator's configuration says more",
+        ParkCause::Work => "Change the text of the issue or assign it again to start anew",
+    }
+}
+
+/// Text from outside on one line, bounded, without its final dot, and broken wherever it would act.
 fn plain(text: &str) -> String {
-    let text: String = text.chars().filter(|c| !c.is_control()).collect();
-    text.replace('@', "@\u{200b}").replace("<!--", "&lt;!--").trim_end_matches('.').to_owned()
+    /// A word that acts, and the reference that it acts on: `closes #7`, `Fixed: acme/app!7`, `resolves https://…/issues/7`.
+    static ACTING: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(
+            r"(?i)\b((?:clos|fix|resolv|reopen)(?:e|es|ed|s)?:?\s*(?:(?:[\w.-]+/[\w.-]+)?[#!]|https?://\S+/))(\d)",
+        )
+        .expect("a constant pattern")
+    });
+    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let line = line.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut clipped: String = line.chars().take(PLAIN_MAX).collect();
+    if clipped.len() < line.len() {
+        clipped.push('…');
+    }
+    ACTING
+        .replace_all(&clipped, format!("$1{BREAK}$2"))
+        .replace('@', &format!("@{BREAK}"))
+        .replace('<', &format!("<{BREAK}"))
+        .replace("](", &format!("]{BREAK}("))
+        .trim_end_matches('.')
+        .to_owned()
 }
 
 fn verdict(verdict: Verdict) -> &'static str {

@@ -197,6 +197,11 @@ pub enum TaskEvent {
         /// Which.
         candidate: Candidate,
     },
+    /// The gates could not be asked by a fault of ours; they are asked again.
+    GatingDelayed {
+        /// What happened, for a person.
+        reason: String,
+    },
     /// The gates answered.
     Verified {
         /// The report.
@@ -299,6 +304,7 @@ impl TaskEvent {
             Self::SessionEnded { .. } => "session_ended",
             Self::SessionWithdrawn { .. } => "session_withdrawn",
             Self::GatingStarted { .. } => "gating_started",
+            Self::GatingDelayed { .. } => "gating_delayed",
             Self::Verified { .. } => "verified",
             Self::FellShort { .. } => "fell_short",
             Self::Escalated { .. } => "escalated",

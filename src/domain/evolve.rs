@@ -9,7 +9,7 @@ use super::{
     id::IssueRef,
     issue::IssueState,
     state::{IssueRecord, State},
-    task::{Ended, Notes, Phase, PostedComment, Purpose, Session, Task, TaskKey},
+    task::{Ended, Notes, ParkCause, Phase, PostedComment, Purpose, Session, Task, TaskKey},
 };
 
 /// Folds one event, recorded at `at_ms`, into the state; returns the issues whose dependencies changed.
@@ -25,11 +25,8 @@ pub fn evolve(state: &mut State, event: &Event, at_ms: i64) -> BTreeSet<IssueRef
             touched
         }
         Event::IssueUnreadable { issue } => {
-            let changes = state.graph.set_state(issue.clone(), NodeState::Unknown);
-            state.put_unreadable(issue.clone());
-            let mut touched = affected(changes);
-            touched.extend(state.graph.dependants(issue));
-            touched
+            state.unreadable.insert(issue.clone());
+            restate(state, issue, NodeState::Unknown)
         }
         Event::Task { key, what: TaskEvent::Accepted { title, branch, text_digest, estimate, .. } } => {
             state.put_task(Task {
@@ -64,11 +61,15 @@ pub fn evolve(state: &mut State, event: &Event, at_ms: i64) -> BTreeSet<IssueRef
             });
             BTreeSet::new()
         }
-        Event::Task { key, what } => {
-            evolve_task(state, key, what, at_ms);
-            BTreeSet::new()
-        }
+        Event::Task { key, what } => evolve_task(state, key, what, at_ms),
     }
+}
+
+/// Tells the graph of an issue's own state; returns all whose answer, or whose words for it, may be another now.
+fn restate(state: &mut State, issue: &IssueRef, node: NodeState) -> BTreeSet<IssueRef> {
+    let mut touched = affected(state.graph.set_state(issue.clone(), node));
+    touched.extend(state.graph.dependants(issue));
+    touched
 }
 
 /// The living comment outlives a generation: there is one per issue.
@@ -102,12 +103,17 @@ pub(super) fn link(graph: &mut Graph<IssueRef>, record: &IssueRecord, touched: &
     touched.extend(affected(graph.set_blocks(issue.clone(), blocked)));
 }
 
-fn node_state(state: Option<IssueState>) -> NodeState {
-    match state {
-        Some(IssueState::Open) => NodeState::Open,
-        Some(IssueState::Closed) => NodeState::Closed,
-        None => NodeState::Unknown,
+impl From<IssueState> for NodeState {
+    fn from(state: IssueState) -> Self {
+        match state {
+            IssueState::Open => Self::Open,
+            IssueState::Closed => Self::Closed,
+        }
     }
+}
+
+fn node_state(state: Option<IssueState>) -> NodeState {
+    state.map_or(NodeState::Unknown, NodeState::from)
 }
 
 fn affected(changes: Changes<IssueRef>) -> BTreeSet<IssueRef> {
@@ -115,14 +121,10 @@ fn affected(changes: Changes<IssueRef>) -> BTreeSet<IssueRef> {
     freed.into_iter().chain(blocked).chain(cycle_changed).collect()
 }
 
-fn evolve_task(state: &mut State, key: &TaskKey, what: &TaskEvent, at_ms: i64) {
-    if state.task(&key.issue).is_none_or(|task| task.key != *key) {
-        return;
-    }
-    if matches!(what, TaskEvent::Done)
-        && let Some(task) = state.task(&key.issue)
-        && let Some(peak_tokens) = task.peak_tokens()
-    {
+fn evolve_task(state: &mut State, key: &TaskKey, what: &TaskEvent, at_ms: i64) -> BTreeSet<IssueRef> {
+    let Some(task) = state.task(&key.issue).filter(|task| task.key == *key) else { return BTreeSet::new() };
+    let finished = matches!(what, TaskEvent::Done);
+    if finished && let Some(peak_tokens) = task.peak_tokens() {
         let finished = Finished { raw_tokens: task.estimate.raw_tokens, peak_tokens };
         state.record_history(key.issue.repo.clone(), finished);
     }
@@ -130,6 +132,12 @@ fn evolve_task(state: &mut State, key: &TaskKey, what: &TaskEvent, at_ms: i64) {
         task.updated_ms = at_ms;
         change(task, what);
     });
+    if !finished {
+        return BTreeSet::new();
+    }
+    // Done means closed: those that wait for it need not wait until it is read again.
+    state.close_issue(&key.issue);
+    restate(state, &key.issue, NodeState::Closed)
 }
 
 fn change(task: &mut Task, what: &TaskEvent) {
@@ -138,13 +146,18 @@ fn change(task: &mut Task, what: &TaskEvent) {
         TaskEvent::Edited { title, text_digest, estimate } => {
             task.title.clone_from(title);
             task.text_digest.clone_from(text_digest);
-            task.edited = true;
+            // Before the first session no prompt has said anything else.
+            task.edited = !task.sessions.is_empty();
             if let Some(estimate) = estimate {
                 task.estimate = estimate.clone();
             }
         }
         TaskEvent::Blocked { reason } => enter(task, Phase::Blocked, Some(reason.clone())),
         TaskEvent::Readied { reason, not_before_ms } => {
+            if matches!(&task.phase, Phase::Parked(parking) if parking.cause == ParkCause::NotConfigured) {
+                // What it lacked may be there by now: the base is to be asked again.
+                task.ground = None;
+            }
             enter(task, Phase::Ready, reason.clone());
             task.not_before_ms = *not_before_ms;
         }
@@ -209,7 +222,15 @@ fn change(task: &mut Task, what: &TaskEvent) {
         }
         TaskEvent::SessionWithdrawn { session } => task.sessions.retain(|known| known.number != *session),
         TaskEvent::GatingStarted { candidate } => enter(task, Phase::Gating(candidate.clone()), None),
-        TaskEvent::Verified { report } => task.report = Some((**report).clone()),
+        TaskEvent::GatingDelayed { reason } => task.reason = Some(reason.clone()),
+        TaskEvent::Verified { report } => {
+            task.report = Some((**report).clone());
+            if report.is_green() {
+                task.fruitless = 0;
+                task.standstill = None;
+                task.last_turn_continued = false;
+            }
+        }
         TaskEvent::FellShort { standstill, fruitless } => {
             task.standstill = Some(standstill.clone());
             task.fruitless = *fruitless;

@@ -27,7 +27,7 @@ pub fn violations(state: &State) -> Vec<Violation> {
         found.extend(one_live_session(task));
         found.extend(running_means_unblocked(state, task));
         found.extend(published_means_green(task));
-        found.extend(over_means_no_session(task));
+        found.extend(idle_means_no_session(task));
         if let Phase::Publishing(candidate) = &task.phase
             && !published.insert(&candidate.commit)
         {
@@ -40,12 +40,21 @@ pub fn violations(state: &State) -> Vec<Violation> {
     found
 }
 
-/// I3: at most one live session per task.
+/// I3: at most one live session per task, the last one; a running turn is one of it.
 fn one_live_session(task: &Task) -> Option<Violation> {
+    let violation = |detail: String| Some(Violation { name: "I3", detail });
     let live = task.sessions.iter().filter(|session| session.ended.is_none()).count();
-    let last_lives = task.sessions.last().is_none_or(|session| session.ended.is_none());
-    (live > 1 || (live == 1 && !last_lives))
-        .then(|| Violation { name: "I3", detail: format!("{} has {live} live sessions", task.key.issue) })
+    let last_lives = task.live_session().is_some();
+    if live > 1 || (live == 1 && !last_lives) {
+        return violation(format!("{} has {live} live sessions", task.key.issue));
+    }
+    let Phase::Running { session, turn, .. } = &task.phase else { return None };
+    let runs = task.live_session().is_some_and(|live| live.number == *session && live.turns == turn.0);
+    if runs {
+        None
+    } else {
+        violation(format!("{} runs turn {session}.{turn} of no live session", task.key.issue))
+    }
 }
 
 /// I4: running ⇒ every blocker closed.
@@ -60,6 +69,10 @@ fn running_means_unblocked(state: &State, task: &Task) -> Option<Violation> {
 /// I5: published ⇒ all gates green for that tree and gate set.
 fn published_means_green(task: &Task) -> Option<Violation> {
     let (Phase::Publishing(candidate) | Phase::InReview(candidate)) = &task.phase else { return None };
+    // What a person merged while the work went on was published earlier; the last report may be of a later tree.
+    if task.merged {
+        return None;
+    }
     let gate_set = task.ground.as_ref().map(|ground| &ground.gate_set);
     let proven = task.report.as_ref().is_some_and(|report| {
         report.is_green() && report.tree == candidate.tree && Some(&report.gate_set) == gate_set
@@ -70,10 +83,11 @@ fn published_means_green(task: &Task) -> Option<Violation> {
     })
 }
 
-/// I9, as far as the state shows it: a task that is over has no live session.
-fn over_means_no_session(task: &Task) -> Option<Violation> {
-    (task.is_over() && task.live_session().is_some()).then(|| Violation {
+/// I9, as far as the state shows it: a task that is over, or that waits, has no live session.
+fn idle_means_no_session(task: &Task) -> Option<Violation> {
+    let at_work = matches!(task.phase, Phase::Running { .. } | Phase::Gating(_) | Phase::Publishing(_));
+    (!at_work && task.live_session().is_some()).then(|| Violation {
         name: "I9",
-        detail: format!("{} is over but has a live session", task.key.issue),
+        detail: format!("{} is not at work but has a live session", task.key.issue),
     })
 }

@@ -201,6 +201,7 @@ fn work_order(state: &State, task: &Task) -> Option<Order> {
         Phase::Gating(candidate) => {
             Some(Order::Verify { key, candidate: candidate.clone(), ground: Box::new(task.ground.clone()?) })
         }
+        // Merged is merged: all that is left is to see the issue closed.
         Phase::Publishing(_) | Phase::InReview(_) if task.merged => Some(Order::Close { key }),
         Phase::Publishing(candidate) => {
             let report =
@@ -254,5 +255,10 @@ pub fn handover_reason(cause: &HandoverCause) -> String {
         }
         HandoverCause::Failed { cause } => format!("the session before failed: {cause}"),
         HandoverCause::Interrupted => "the session before was interrupted".to_owned(),
+        HandoverCause::Conflict { files } => format!(
+            "the base branch moved, and the work conflicts with it; it is merged into your work tree, and conflict \
+             markers are in: {}. Resolve them so that both changes hold",
+            files.join(", ")
+        ),
     }
 }

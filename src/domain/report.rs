@@ -100,12 +100,18 @@ struct Entry {
     state: StateWord,
     /// A person set it going again, in this or an earlier generation.
     person: bool,
-    paid: bool,
     estimate_tokens: u64,
     peak_tokens: Option<u64>,
-    /// Cost by session as the agents told it; free sessions cost nothing.
-    costs: BTreeMap<SessionNo, Option<f64>>,
-    free_sessions: BTreeSet<SessionNo>,
+    sessions: BTreeMap<SessionNo, Spend>,
+}
+
+/// What a session cost.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Spend {
+    /// It ran on a free model: what its agent reports as cost is nobody's bill.
+    Free,
+    /// It ran on a paid one, in US dollars as the agent told it, if it did.
+    Paid(Option<f64>),
 }
 
 /// The fold.
@@ -113,7 +119,8 @@ struct Entry {
 pub struct Ledger {
     issues: BTreeMap<IssueRef, Entry>,
     green: BTreeMap<TreeId, bool>,
-    published: BTreeMap<CommitId, TreeId>,
+    /// Published commits, each with whether its tree's report was green when it was published.
+    published: BTreeMap<CommitId, bool>,
     measured_sessions: BTreeSet<(TaskKey, SessionNo)>,
     overrun_sessions: BTreeSet<(TaskKey, SessionNo)>,
     rotations: u64,
@@ -139,7 +146,8 @@ impl Ledger {
                 self.green.insert(report.tree.clone(), report.is_green());
             }
             TaskEvent::Pushed { commit, tree } => {
-                self.published.insert(commit.clone(), tree.clone());
+                let green = self.green.get(tree).copied().unwrap_or(false);
+                self.published.entry(commit.clone()).or_insert(green);
             }
             TaskEvent::UsageMarked { session, .. } => {
                 self.measured_sessions.insert((key.clone(), *session));
@@ -168,11 +176,9 @@ impl Ledger {
             key: key.clone(),
             state: StateWord::Received,
             person,
-            paid: false,
             estimate_tokens,
             peak_tokens: None,
-            costs: BTreeMap::new(),
-            free_sessions: BTreeSet::new(),
+            sessions: BTreeMap::new(),
         };
         self.issues.insert(key.issue.clone(), entry);
     }
@@ -184,10 +190,8 @@ impl Ledger {
         let finished = done().count() as u64;
         let parked = entries().filter(|entry| entry.state == StateWord::Parked).count() as u64;
         let alone = done().filter(|entry| !entry.person).count() as u64;
-        let free = done().filter(|entry| !entry.paid).count() as u64;
-        let green =
-            self.published.values().filter(|tree| self.green.get(*tree).copied().unwrap_or(false)).count()
-                as u64;
+        let free = done().filter(|entry| entry.is_free()).count() as u64;
+        let green = self.published.values().filter(|green| **green).count() as u64;
         let estimated: Vec<bool> = done()
             .filter_map(|entry| Some(within_tolerance(entry.estimate_tokens, entry.peak_tokens?)))
             .collect();
@@ -217,7 +221,14 @@ impl Ledger {
 
 impl Entry {
     fn cost_usd(&self) -> Option<f64> {
-        self.costs.values().copied().sum()
+        self.sessions.values().try_fold(0.0, |sum, spend| match spend {
+            Spend::Free => Some(sum),
+            Spend::Paid(cost) => Some(sum + (*cost)?),
+        })
+    }
+
+    fn is_free(&self) -> bool {
+        self.sessions.values().all(|spend| *spend == Spend::Free)
     }
 
     fn fold(&mut self, what: &TaskEvent) {
@@ -225,25 +236,21 @@ impl Entry {
             TaskEvent::Edited { estimate: Some(estimate), .. } => self.estimate_tokens = estimate.tokens,
             TaskEvent::TurnOrdered { session, turn, free, .. } => {
                 self.state = StateWord::Running;
-                self.paid |= !free;
                 if turn.0 == 1 {
-                    self.costs.insert(*session, free.then_some(0.0));
-                    if *free {
-                        self.free_sessions.insert(*session);
-                    }
+                    let spend = if *free { Spend::Free } else { Spend::Paid(None) };
+                    self.sessions.insert(*session, spend);
                 }
             }
             TaskEvent::UsageMarked { peak_tokens, .. } => {
                 self.peak_tokens = Some(self.peak_tokens.unwrap_or(0).max(*peak_tokens));
             }
             TaskEvent::TurnEnded { session, cost_usd: Some(cost), .. } => {
-                // What a free model's agent reports as cost is nobody's bill.
-                if !self.free_sessions.contains(session) {
-                    self.costs.insert(*session, Some(*cost));
+                if let Some(Spend::Paid(known)) = self.sessions.get_mut(session) {
+                    *known = Some(*cost);
                 }
             }
             TaskEvent::SessionWithdrawn { session } => {
-                self.costs.remove(session);
+                self.sessions.remove(session);
             }
             TaskEvent::Blocked { .. } => self.state = StateWord::Blocked,
             TaskEvent::Readied { .. } => self.state = StateWord::Ready,

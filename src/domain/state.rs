@@ -3,15 +3,18 @@
 //! Owns nothing that the events do not say: graph, ready order and counts are derived, and rebuilt after a snapshot
 //! is read.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Bound,
+};
 
 use serde::{Deserialize, Serialize};
 
 use super::{
     estimate::{self, Finished},
-    graph::Graph,
+    graph::{Graph, NodeState},
     id::{IssueRef, RepoRef},
-    issue::IssueSnapshot,
+    issue::{IssueSnapshot, IssueState},
     metadata::{Metadata, Priority},
     task::{Phase, Task},
 };
@@ -62,11 +65,15 @@ struct Kept {
     unreadable: BTreeSet<IssueRef>,
     tasks: Vec<Task>,
     history: Vec<(RepoRef, Vec<Finished>)>,
+    /// What was last said of each issue's own state; of all others it is unknown.
+    node_states: Vec<(IssueRef, IssueState)>,
 }
 
 impl From<State> for Kept {
     fn from(state: State) -> Self {
+        let node_states = state.node_states().into_iter().collect();
         Self {
+            node_states,
             issues: state.issues.into_values().collect(),
             unreadable: state.unreadable,
             tasks: state.tasks.into_values().collect(),
@@ -79,11 +86,18 @@ impl From<Kept> for State {
     fn from(kept: Kept) -> Self {
         let mut state = Self { history: kept.history.into_iter().collect(), ..Self::default() };
         for record in kept.issues {
+            super::evolve::link(&mut state.graph, &record, &mut BTreeSet::new());
             state.put_issue(record);
         }
-        for issue in kept.unreadable {
-            state.put_unreadable(issue);
+        // One record may tell an older state of a blocker than another: which was last is not in the records.
+        let told: BTreeMap<IssueRef, IssueState> = kept.node_states.into_iter().collect();
+        for issue in state.node_states().into_keys().filter(|issue| !told.contains_key(issue)) {
+            state.graph.set_state(issue, NodeState::Unknown);
         }
+        for (issue, told) in told {
+            state.graph.set_state(issue, told.into());
+        }
+        state.unreadable = kept.unreadable;
         for task in kept.tasks {
             state.put_task(task);
         }
@@ -101,6 +115,7 @@ impl PartialEq for State {
             && *ready == other.ready
             && *active == other.active
             && *active_by_repo == other.active_by_repo
+            && self.node_states() == other.node_states()
     }
 }
 
@@ -142,6 +157,12 @@ impl State {
         self.ready.iter()
     }
 
+    /// The ready task that stands next after `last`, or first of all.
+    pub(super) fn ready_after(&self, last: Option<&Turnout>) -> Option<Turnout> {
+        let after = last.map_or(Bound::Unbounded, Bound::Excluded);
+        self.ready.range((after, Bound::Unbounded)).next().cloned()
+    }
+
     /// Tasks that take a slot.
     pub fn active(&self) -> usize {
         self.active.len()
@@ -171,18 +192,39 @@ impl State {
         self.history.get(repo).map_or(&[], Vec::as_slice)
     }
 
+    /// What the graph was last told of the issues that records name, where it was told anything.
+    fn node_states(&self) -> BTreeMap<IssueRef, IssueState> {
+        let blockers = |record: &IssueRecord| {
+            let native = record.snapshot.blockers.iter().filter_map(|blocker| blocker.issue.clone());
+            native.collect::<Vec<_>>()
+        };
+        let named = self.issues.values().flat_map(blockers).chain(self.issues.keys().cloned());
+        named
+            .filter_map(|issue| {
+                let told = match self.graph.state(&issue) {
+                    NodeState::Open => IssueState::Open,
+                    NodeState::Closed => IssueState::Closed,
+                    NodeState::Unknown => return None,
+                };
+                Some((issue, told))
+            })
+            .collect()
+    }
+
+    /// Puts a record in place of the one before; its dependencies are linked already.
     pub(super) fn put_issue(&mut self, record: IssueRecord) {
         let issue = record.snapshot.issue.clone();
         self.unreadable.remove(&issue);
-        super::evolve::link(&mut self.graph, &record, &mut BTreeSet::new());
         self.unindex(&issue);
         self.issues.insert(issue.clone(), record);
         self.index(&issue);
     }
 
-    pub(super) fn put_unreadable(&mut self, issue: IssueRef) {
-        self.graph.set_state(issue.clone(), super::graph::NodeState::Unknown);
-        self.unreadable.insert(issue);
+    /// Takes the issue of a finished task for closed before it is read again.
+    pub(super) fn close_issue(&mut self, issue: &IssueRef) {
+        if let Some(record) = self.issues.get_mut(issue) {
+            record.snapshot.state = IssueState::Closed;
+        }
     }
 
     pub(super) fn put_task(&mut self, task: Task) {

@@ -139,6 +139,11 @@ pub enum HandoverCause {
     },
     /// The session before was interrupted by a stop of the coordinator, or the task had to wait.
     Interrupted,
+    /// The base moved and does not merge, and no session was left that could go on.
+    Conflict {
+        /// Files with conflict markers.
+        files: Vec<String>,
+    },
 }
 
 /// Why a task is parked. The text is for a person; the cause says what may take it up again.
@@ -363,7 +368,10 @@ impl Task {
 
     /// What it cost so far; `None` as long as any of it is unknown. Free sessions cost nothing.
     pub fn cost_usd(&self) -> Option<f64> {
-        self.sessions.iter().map(|session| if session.free { Some(0.0) } else { session.cost_usd }).sum()
+        // From a plain nought: the sum of no floats at all is `-0.0`.
+        self.sessions
+            .iter()
+            .try_fold(0.0, |sum, session| Some(sum + if session.free { 0.0 } else { session.cost_usd? }))
     }
 
     /// The key of a turn of this task.

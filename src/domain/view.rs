@@ -202,10 +202,9 @@ pub fn view(
     updated_at: String,
 ) -> TaskView {
     let word = StateWord::from(&task.phase);
-    let blocked_by = if word == StateWord::Blocked || matches!(task.phase, Phase::Parked(_)) {
-        state.graph().open_blockers(&task.key.issue)
-    } else {
-        Vec::new()
+    let blocked_by = match task.phase {
+        Phase::Done | Phase::Cancelled => Vec::new(),
+        _ => state.graph().open_blockers(&task.key.issue),
     };
     let commit = match &task.phase {
         Phase::Gating(candidate) | Phase::Publishing(candidate) | Phase::InReview(candidate) => {

@@ -56,6 +56,13 @@ impl QueueActor {
         }
     }
 
+    /// Has an order that came to nothing sent again after a while, should it still hold.
+    pub(super) fn send_again(&mut self, kind: OrderKind, task: &TaskKey, after: Duration) {
+        let again_at = Some(self.ground.clock.instant() + after);
+        let sent = self.in_flight.iter_mut().filter(|(key, _)| key.kind == kind && key.task == *task);
+        sent.for_each(|(_, sent)| sent.again_at = again_at);
+    }
+
     /// Whether the order was taken; one that was not is derived again at the next tick.
     fn send(&mut self, order: Order) -> bool {
         let wiring = self.ground.wiring.clone();

@@ -20,7 +20,7 @@ use super::{
     id::IssueRef,
     policy::Rules,
     state::State,
-    task::{Ended, ParkCause, Parking, Phase, Task, TaskKey},
+    task::{Ended, ParkCause, Parking, Phase, PostedComment, Task, TaskKey},
 };
 
 /// Decides upon one command. The returned events are already folded into `state`.
@@ -65,14 +65,16 @@ impl Step<'_> {
             Command::SessionFailed { turn, cause, fault } => self.session_failed(&turn, cause, fault),
             Command::SessionLost { key, cause } => self.session_lost(&key, cause),
             Command::Verified { key, report } => self.verified(&key, *report),
-            Command::VerifyFailed { key, reason } => self.verify_failed(&key, &reason),
+            Command::VerifyFailed { key, reason } => self.verify_failed(&key, reason),
             Command::Pushed { key, commit, tree } => self.pushed(&key, commit, tree),
             Command::PullOpened { key, number } => self.pull_opened(&key, number),
             Command::PublishEnded { key, commit, outcome } => self.publish_ended(&key, &commit, outcome),
             Command::Closed { key } => self.closed(&key),
             Command::CloseRefused { key, reason } => self.close_refused(&key, reason),
             Command::CommentPosted { key, id, digest } => {
-                if self.current(&key).is_some() {
+                let posted = PostedComment { id, digest };
+                if self.current(&key).is_some_and(|task| task.comment.as_ref() != Some(&posted)) {
+                    let PostedComment { id, digest } = posted;
                     self.emit(&key, TaskEvent::CommentPosted { id, digest });
                 }
             }

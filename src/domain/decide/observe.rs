@@ -9,57 +9,89 @@ use crate::domain::{
     event::{Event, TaskEvent},
     graph::NodeState,
     id::{Generation, IssueRef},
-    issue::IssueState,
-    metadata::Difficulty,
-    task::{Ended, ParkCause, Phase, TaskKey},
+    issue::{IssueSnapshot, IssueState},
+    metadata::Metadata,
+    task::{Candidate, Ended, ParkCause, Phase, TaskKey},
 };
 
 impl Step<'_> {
     pub(super) fn observed(&mut self, observation: Observation) {
         let Observation { snapshot, metadata, pull } = observation;
         let issue = snapshot.issue.clone();
-        let was_assigned = self.state.issue(&issue).is_some_and(|record| record.snapshot.assigned);
-        let assigned = snapshot.assigned && self.rules.covers(&issue.repo);
-        if !assigned && !self.state.concerns(&issue) {
+        let standing = self.standing_of(&snapshot);
+        if standing != Standing::Ours && !self.state.concerns(&issue) {
             return;
         }
-        let changed = self.state.issue(&issue).is_none_or(|record| {
-            let mut seen = record.snapshot.clone();
-            seen.updated_ms = snapshot.updated_ms;
-            seen != snapshot || record.metadata != metadata
-        });
-        let open = snapshot.state == IssueState::Open;
         let digest = text_digest(&snapshot.title, &snapshot.body);
         let title = snapshot.title.clone();
-        if changed {
+        if self.is_news(&snapshot, &metadata) {
             let (snapshot, metadata) = (Box::new(snapshot), Box::new(metadata));
             self.record(Event::IssueSeen { snapshot, metadata });
         }
 
         let Some(task) = self.state.task(&issue) else {
-            if open && assigned {
+            if standing == Standing::Ours {
                 self.accept(&issue, Generation::FIRST, &title, &digest, false);
             }
             return;
         };
         let key = task.key.clone();
         if task.is_over() {
-            self.look_again(&key, open, assigned, !was_assigned, &title, &digest);
+            self.look_again(&key, standing, &title, &digest);
             return;
         }
         if pull == Some(PullState::Merged) && !task.merged {
-            self.emit(&key, TaskEvent::Merged { by_person: true });
+            self.merged_by_person(&key);
         }
-        if !open {
-            self.closed_on_forge(&key);
-        } else if !assigned {
-            self.cancel(&key, "the issue is no longer assigned to the bot");
+        if self.current(&key).is_some_and(|task| task.merged) {
+            // What is merged is neither taken back nor done anew: only its issue is still to be closed.
+            if standing == Standing::Closed {
+                self.finish(&key);
+            }
+            return;
+        }
+        if let Some(why) = standing.withdrawal() {
+            self.cancel(&key, why);
         } else if pull == Some(PullState::Closed) && self.in_review(&key) {
             self.park(&key, ParkCause::Work, "the pull request was closed without a merge");
         } else {
             self.edited(&key, &title, &digest);
             self.touched.insert(issue);
         }
+    }
+
+    fn standing_of(&self, snapshot: &IssueSnapshot) -> Standing {
+        if snapshot.state == IssueState::Closed {
+            Standing::Closed
+        } else if !snapshot.assigned {
+            Standing::Unassigned
+        } else if !self.rules.covers(&snapshot.issue.repo) {
+            Standing::Uncovered
+        } else {
+            Standing::Ours
+        }
+    }
+
+    /// Whether an observation says anything new; the forge's clock alone is no news.
+    fn is_news(&self, snapshot: &IssueSnapshot, metadata: &Metadata) -> bool {
+        let issue = &snapshot.issue;
+        let Some(record) = self.state.issue(issue) else { return true };
+        let same = record.snapshot
+            == IssueSnapshot { updated_ms: record.snapshot.updated_ms, ..snapshot.clone() }
+            && record.metadata == *metadata;
+        !same || self.state.is_unreadable(issue) || !self.graph_agrees(snapshot)
+    }
+
+    /// Whether the graph was last told the same of the issue and its blockers; other records may have said otherwise.
+    fn graph_agrees(&self, snapshot: &IssueSnapshot) -> bool {
+        let graph = self.state.graph();
+        let blockers =
+            snapshot.blockers.iter().filter_map(|blocker| Some((blocker.issue.as_ref()?, blocker.state)));
+        let mut told = blockers
+            .filter(|(blocker, _)| **blocker != snapshot.issue)
+            .map(|(blocker, state)| (blocker, state.map_or(NodeState::Unknown, NodeState::from)))
+            .chain([(&snapshot.issue, NodeState::from(snapshot.state))]);
+        told.all(|(issue, state)| graph.state(issue) == state)
     }
 
     pub(super) fn unreadable(&mut self, issue: IssueRef) {
@@ -72,17 +104,23 @@ impl Step<'_> {
         }
     }
 
-    fn in_review(&self, key: &TaskKey) -> bool {
-        matches!(self.current(key).map(|task| &task.phase), Some(Phase::InReview(_)))
+    /// A person merged the pull request, at whatever the task was: what is left is to see its issue closed.
+    fn merged_by_person(&mut self, key: &TaskKey) {
+        self.emit(key, TaskEvent::Merged { by_person: true });
+        let Some(task) = self.current(key) else { return };
+        let (Some(commit), Some(ground)) = (&task.pushed, &task.ground) else { return };
+        if matches!(task.phase, Phase::Publishing(_) | Phase::InReview(_)) {
+            return;
+        }
+        let tree = task.report.as_ref().map(|report| &report.tree).or(task.last_tree.as_ref());
+        let Some(tree) = tree.cloned() else { return };
+        let candidate = Candidate { commit: commit.clone(), tree, base: ground.base.clone() };
+        self.end_session(key, Ended::Finished, None, true);
+        self.emit(key, TaskEvent::WaitsForReview { candidate, reason: None });
     }
 
-    /// Closed by our merge is done; by anything else is given up.
-    fn closed_on_forge(&mut self, key: &TaskKey) {
-        if self.current(key).is_some_and(|task| task.merged) {
-            self.finish(key);
-        } else {
-            self.cancel(key, "the issue was closed");
-        }
+    fn in_review(&self, key: &TaskKey) -> bool {
+        matches!(self.current(key).map(|task| &task.phase), Some(Phase::InReview(_)))
     }
 
     fn accept(
@@ -107,9 +145,7 @@ impl Step<'_> {
 
     fn estimate(&self, issue: &IssueRef) -> Estimate {
         let metadata = self.state.issue(issue).map(|record| &record.metadata);
-        let difficulty = metadata
-            .and_then(|metadata| metadata.difficulty.as_ref())
-            .map_or(Difficulty::Medium, |field| field.value);
+        let difficulty = metadata.map(|metadata| metadata.difficulty_in_force().value).unwrap_or_default();
         let written =
             metadata.and_then(|metadata| metadata.estimated_tokens.as_ref()).map(|field| field.value);
         estimate::estimate(difficulty, written, self.state.history(&issue.repo))
@@ -117,11 +153,13 @@ impl Step<'_> {
 
     fn edited(&mut self, key: &TaskKey, title: &str, digest: &str) {
         let Some(task) = self.current(key) else { return };
-        if task.text_digest == digest {
-            return;
-        }
         let at_rest = matches!(task.phase, Phase::Received | Phase::Blocked | Phase::Ready);
         let estimate = (at_rest && task.sessions.is_empty()).then(|| self.estimate(&key.issue));
+        // A label may ask for another estimate without a word of the text being changed.
+        let same_estimate = estimate.as_ref().is_none_or(|estimate| *estimate == task.estimate);
+        if task.text_digest == digest && same_estimate {
+            return;
+        }
         self.emit(
             key,
             TaskEvent::Edited { title: title.to_owned(), text_digest: digest.to_owned(), estimate },
@@ -129,37 +167,20 @@ impl Step<'_> {
     }
 
     /// A task that is over starts anew when a person changes the text, assigns it again or reopens the issue.
-    fn look_again(
-        &mut self,
-        key: &TaskKey,
-        open: bool,
-        assigned: bool,
-        newly_assigned: bool,
-        title: &str,
-        digest: &str,
-    ) {
+    fn look_again(&mut self, key: &TaskKey, standing: Standing, title: &str, digest: &str) {
         let Some(task) = self.current(key) else { return };
-        let (parked, done) = (matches!(task.phase, Phase::Parked(_)), matches!(task.phase, Phase::Done));
-        if !open || !assigned {
-            if parked {
-                let why =
-                    if open { "the issue is no longer assigned to the bot" } else { "the issue was closed" };
-                self.cancel(key, why);
+        let parked = matches!(task.phase, Phase::Parked(_));
+        match standing.withdrawal() {
+            Some(why) if parked => self.cancel(key, why),
+            Some(_) => {}
+            // What was done or given up was closed, taken away or out of sight: a person brought it back.
+            None if !parked || task.text_digest != digest => {
+                self.accept(&key.issue, key.generation.next(), title, digest, true);
             }
-            return;
+            None => {
+                self.touched.insert(key.issue.clone());
+            }
         }
-        let cancelled = matches!(task.phase, Phase::Cancelled);
-        let text_changed = task.text_digest != digest;
-        if done || newly_assigned || text_changed || (cancelled && self.was_closed(key)) {
-            self.accept(&key.issue, key.generation.next(), title, digest, true);
-        } else if parked {
-            self.touched.insert(key.issue.clone());
-        }
-    }
-
-    /// Whether a cancelled task had been cancelled for a closed issue: open again is then reopened.
-    fn was_closed(&self, key: &TaskKey) -> bool {
-        self.current(key).and_then(|task| task.reason.as_deref()).is_some_and(|why| why.contains("closed"))
     }
 
     pub(super) fn settle_touched(&mut self) {
@@ -172,31 +193,30 @@ impl Step<'_> {
     pub(super) fn settle(&mut self, issue: &IssueRef, retry: bool) {
         let Some(task) = self.state.task(issue) else { return };
         let key = task.key.clone();
-        let cycle = self.state.graph().cycle_of(issue);
         match &task.phase {
-            Phase::Received | Phase::Blocked | Phase::Ready => self.settle_waiting(&key, cycle),
+            Phase::Received | Phase::Blocked | Phase::Ready => self.settle_waiting(&key),
             Phase::Preparing | Phase::Running { .. } | Phase::Gating(_) => {
                 if !self.state.graph().is_free(issue) {
                     self.end_session(&key, Ended::Interrupted, None, false);
-                    self.settle_waiting(&key, cycle);
+                    self.settle_waiting(&key);
                 }
             }
             Phase::Parked(parking) => match parking.cause {
                 ParkCause::Cycle => {
-                    let same = cycle.as_ref().is_some_and(|members| parking.reason == cycle_reason(members));
-                    if !same {
-                        self.settle_waiting(&key, cycle);
+                    let cycle = self.state.graph().cycle_of(issue);
+                    if cycle.is_none_or(|members| parking.reason != cycle_reason(&members)) {
+                        self.settle_waiting(&key);
                     }
                 }
-                ParkCause::NotConfigured if retry => self.settle_waiting(&key, cycle),
+                ParkCause::NotConfigured if retry => self.settle_waiting(&key),
                 ParkCause::NotConfigured | ParkCause::Work => {}
             },
             Phase::Publishing(_) | Phase::InReview(_) | Phase::Done | Phase::Cancelled => {}
         }
     }
 
-    fn settle_waiting(&mut self, key: &TaskKey, cycle: Option<Vec<IssueRef>>) {
-        if let Some(members) = cycle {
+    pub(super) fn settle_waiting(&mut self, key: &TaskKey) {
+        if let Some(members) = self.state.graph().cycle_of(&key.issue) {
             self.park(key, ParkCause::Cycle, cycle_reason(&members));
             return;
         }
@@ -237,6 +257,28 @@ impl Step<'_> {
             ));
         }
         parts.join("; ")
+    }
+}
+
+/// How an issue stands towards the bot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    /// Open, assigned to the bot, in a repository it works in.
+    Ours,
+    Closed,
+    Unassigned,
+    Uncovered,
+}
+
+impl Standing {
+    /// Why a task on it is given up, if it is.
+    fn withdrawal(self) -> Option<&'static str> {
+        match self {
+            Self::Ours => None,
+            Self::Closed => Some("the issue was closed"),
+            Self::Unassigned => Some("the issue is no longer assigned to the bot"),
+            Self::Uncovered => Some("its repository is no longer among gitea.repositories"),
+        }
     }
 }
 

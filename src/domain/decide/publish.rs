@@ -5,7 +5,7 @@ use crate::domain::{
     command::PublishOutcome,
     event::TaskEvent,
     id::{CommitId, TreeId},
-    task::{Candidate, ContinueCause, Ended, ParkCause, Phase, TaskKey},
+    task::{Candidate, ContinueCause, Ended, Ground, ParkCause, Phase, TaskKey},
 };
 
 impl Step<'_> {
@@ -30,11 +30,11 @@ impl Step<'_> {
     }
 
     pub(super) fn publish_ended(&mut self, key: &TaskKey, commit: &CommitId, outcome: PublishOutcome) {
-        let Some(candidate) = self.publishing(key) else { return };
-        if candidate.commit != *commit {
+        let Some(candidate) = self.publishing(key).cloned() else { return };
+        let merged = self.current(key).is_some_and(|task| task.merged);
+        if candidate.commit != *commit || merged {
             return;
         }
-        let candidate = candidate.clone();
         match outcome {
             PublishOutcome::Merged => self.emit(key, TaskEvent::Merged { by_person: false }),
             PublishOutcome::WaitsForReview(reason) => {
@@ -43,25 +43,28 @@ impl Step<'_> {
             }
             PublishOutcome::BaseMoved { ground, candidate } => {
                 self.emit(key, TaskEvent::BaseMoved { ground, candidate });
+                // A blocker that came up meanwhile stops what is not on the forge yet.
+                self.touched.insert(key.issue.clone());
             }
             PublishOutcome::Conflicted { ground, files } => self.conflicted(key, ground, files),
             PublishOutcome::Refused(reason) => self.park(key, ParkCause::Work, reason),
         }
     }
 
-    fn conflicted(&mut self, key: &TaskKey, ground: Box<crate::domain::task::Ground>, files: Vec<String>) {
-        let spent = self.current(key).is_some_and(|task| task.conflict_turn_spent);
-        if spent {
-            let reason = format!(
-                "the work conflicts with {} in {}, and the one turn to resolve it is spent",
-                ground.base_branch,
-                super::listed(&files)
-            );
+    fn conflicted(&mut self, key: &TaskKey, ground: Box<Ground>, files: Vec<String>) {
+        if !self.state.graph().is_free(&key.issue) {
+            // Stopped by a blocker: the conflict is met again when the work goes on.
+            self.end_session(key, Ended::Interrupted, None, false);
+            self.settle_waiting(key);
+            return;
+        }
+        let what = format!("the work conflicts with {} in {}", ground.base_branch, super::listed(&files));
+        if self.current(key).is_some_and(|task| task.conflict_turn_spent) {
+            let reason = format!("{what}, and the one turn to resolve it is spent");
             self.park(key, ParkCause::Work, reason);
             return;
         }
         self.emit(key, TaskEvent::Conflicted { ground, files: files.clone() });
-        let what = vec![format!("merge conflict in {}", super::listed(&files))];
         self.go_on(key, ContinueCause::Conflict { files }, &what);
     }
 
@@ -73,7 +76,7 @@ impl Step<'_> {
 
     pub(super) fn close_refused(&mut self, key: &TaskKey, reason: String) {
         let Some(candidate) = self.publishing(key).cloned() else { return };
-        if self.current(key).is_some_and(|task| task.reason.as_ref() == Some(&reason)) {
+        if self.current(key).is_none_or(|task| !task.merged || task.reason.as_ref() == Some(&reason)) {
             return;
         }
         self.end_session(key, Ended::Finished, None, true);

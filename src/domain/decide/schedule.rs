@@ -6,10 +6,10 @@ use super::Step;
 use crate::domain::{
     event::TaskEvent,
     id::{IssueRef, RepoRef},
-    metadata::{Difficulty, Field},
+    metadata::Field,
     policy::Rules,
     route::{self, Capability, Route, RouteInput},
-    state::State,
+    state::{State, Turnout},
     task::{ParkCause, Phase, Task, TaskKey},
 };
 
@@ -66,12 +66,11 @@ impl Step<'_> {
         if self.rules.start_barred.is_some() {
             return;
         }
-        let ready: Vec<IssueRef> = self.state.ready().map(|turnout| turnout.issue().clone()).collect();
-        for issue in ready {
-            if self.state.active() >= self.rules.max_tasks {
-                return;
-            }
-            self.start(&issue);
+        let mut last: Option<Turnout> = None;
+        while self.state.active() < self.rules.max_tasks {
+            let Some(next) = self.state.ready_after(last.as_ref()) else { return };
+            self.start(next.issue());
+            last = Some(next);
         }
     }
 
@@ -87,14 +86,16 @@ impl Step<'_> {
         let key = task.key.clone();
         let Some(route) = self.route_of(task) else {
             let missing = if self.rules.agents.is_empty() {
-                "agent is configured: add [agents.NAME]"
+                "no agent and no model is configured: add [agents.NAME] and [models.NAME]"
             } else {
-                "model is configured: add [models.NAME]"
+                "no model is configured: add [models.NAME]"
             };
-            self.park(&key, ParkCause::NotConfigured, format!("no {missing} to the configuration"));
+            self.park(&key, ParkCause::NotConfigured, format!("{missing} to the configuration"));
             return;
         };
-        let unusable = self.rules.unusable_agents.contains_key(&route.agent);
+        // Whoever met the fault and waited tries again: what the agent itself refused is known to be better only then.
+        let waited = task.not_before_ms > 0;
+        let unusable = self.rules.unusable_agents.contains_key(&route.agent) && !waited;
         if task.route.as_ref() != Some(&route) {
             self.emit(&key, TaskEvent::Routed { route });
         }
@@ -108,7 +109,7 @@ impl Step<'_> {
         let in_force = task.route.as_ref();
         if let Some(route) = in_force
             && !task.sessions.is_empty()
-            && self.rules.models.contains_key(&route.model)
+            && self.rules.models.get(&route.model).is_some_and(|model| model.agent == route.agent)
         {
             return Some(route.clone());
         }
@@ -120,9 +121,7 @@ impl Step<'_> {
         let metadata = self.state.issue(&task.key.issue).map(|record| &record.metadata);
         let wanted = |field: Option<&'t Field<String>>| field.map(|field| field.value.as_str());
         RouteInput {
-            difficulty: metadata
-                .and_then(|m| m.difficulty.as_ref())
-                .map_or(Difficulty::Medium, |field| field.value),
+            difficulty: metadata.map(|metadata| metadata.difficulty_in_force().value).unwrap_or_default(),
             estimate_tokens: task.estimate.tokens,
             wanted_model: wanted(metadata.and_then(|m| m.model.as_ref())),
             wanted_agent: wanted(metadata.and_then(|m| m.agent.as_ref())),

@@ -3,13 +3,13 @@
 use super::Step;
 use crate::domain::{
     command::{Fault, TurnReport},
-    context::occupancy,
     event::TaskEvent,
     gate::Verdict,
-    id::{SessionNo, TurnNo},
+    id::{SessionNo, TreeId, TurnNo},
+    route::Tier,
     task::{
-        ContinueCause, Ended, Ground, HandoverCause, Notes, ParkCause, Phase, Purpose, Session, Task,
-        TaskKey, TurnKey,
+        ContinueCause, Ended, Ground, HandoverCause, Notes, ParkCause, Phase, Purpose, Session, Standstill,
+        Task, TaskKey, TurnKey,
     },
 };
 
@@ -54,20 +54,11 @@ impl Step<'_> {
 
     /// Begins the first session, or the one after the last.
     pub(super) fn resume(&mut self, key: &TaskKey) {
-        let Some(task) = self.current(key) else { return };
-        let cause = match task.sessions.last().and_then(|session| session.ended) {
-            None => None,
-            Some(Ended::Failed) => {
-                Some(HandoverCause::Failed { cause: task.last_failure.clone().unwrap_or_default() })
-            }
-            Some(Ended::Rotated) => Some(HandoverCause::Rotated),
-            Some(Ended::Escalated) => Some(HandoverCause::Escalated),
-            Some(Ended::Finished | Ended::Interrupted | Ended::Cancelled) => Some(HandoverCause::Interrupted),
-        };
+        let cause = self.current(key).and_then(handover_cause);
         self.next_session(key, cause);
     }
 
-    pub(super) fn next_session(&mut self, key: &TaskKey, cause: Option<HandoverCause>) {
+    fn next_session(&mut self, key: &TaskKey, cause: Option<HandoverCause>) {
         let Some(task) = self.current(key) else { return };
         let limit = task.ground.as_ref().map_or(&self.rules.policy, |ground| &ground.policy).max_sessions;
         if task.counted_sessions() >= limit {
@@ -79,10 +70,16 @@ impl Step<'_> {
             self.park(key, ParkCause::Work, reason);
             return;
         }
+        if self.rules.start_barred.is_some() {
+            let reason = self.rules.start_barred.clone();
+            self.emit(key, TaskEvent::Readied { reason, not_before_ms: 0 });
+            return;
+        }
         let Some(route) = task.route.clone() else { return };
-        let Some(model) = self.rules.models.get(&route.model) else {
-            let reason = format!("the model `{}` is no longer configured", route.model);
-            self.park(key, ParkCause::NotConfigured, reason);
+        let Some(model) = self.rules.models.get(&route.model).filter(|model| model.agent == route.agent)
+        else {
+            // The configuration changed under it: whoever starts ready tasks chooses anew.
+            self.emit(key, TaskEvent::Readied { reason: None, not_before_ms: 0 });
             return;
         };
         let session = task.sessions.last().map_or(SessionNo::FIRST, |last| last.number.next());
@@ -91,7 +88,7 @@ impl Step<'_> {
             session,
             turn: TurnNo::FIRST,
             purpose,
-            free: model.input_price + model.output_price == 0.0,
+            free: model.tier() == Tier::Free,
             window_tokens: model.window_tokens,
             model: route.model,
         };
@@ -207,21 +204,28 @@ impl Step<'_> {
 
     pub(super) fn session_failed(&mut self, turn: &TurnKey, cause: String, fault: Fault) {
         let key = &turn.task;
-        if self.live(key, turn.session).is_none() {
+        let Some(session) = self.live(key, turn.session).filter(|session| session.turns == turn.turn.0)
+        else {
             return;
-        }
-        if fault == Fault::Configuration {
+        };
+        let came_to_be = session.turns > 1 || session.used_tokens.is_some();
+        let running = self.running(turn).is_some();
+        if fault == Fault::Configuration && running && !came_to_be {
             self.emit(key, TaskEvent::SessionWithdrawn { session: turn.session });
             self.wait(key, cause, UNUSABLE_AGENT_PAUSE_MS);
             return;
         }
         let counts = fault == Fault::Agent;
         self.end_session(key, Ended::Failed, Some(cause.clone()), counts);
-        let Some(task) = self.current(key) else { return };
         // Between turns the gates or the forge have the word: a new session begins only if they ask for one.
-        if !matches!(task.phase, Phase::Running { .. }) {
+        if !running {
             return;
         }
+        if fault == Fault::Configuration {
+            self.wait(key, cause, UNUSABLE_AGENT_PAUSE_MS);
+            return;
+        }
+        let Some(task) = self.current(key) else { return };
         let limit = task.ground.as_ref().map_or(&self.rules.policy, |ground| &ground.policy).max_sessions;
         if task.counted_sessions() >= limit {
             self.next_session(key, Some(HandoverCause::Failed { cause }));
@@ -248,7 +252,7 @@ impl Step<'_> {
     pub(super) fn fell_short(
         &mut self,
         key: &TaskKey,
-        tree: crate::domain::id::TreeId,
+        tree: TreeId,
         failing: Vec<String>,
         cause: ContinueCause,
     ) {
@@ -259,8 +263,8 @@ impl Step<'_> {
             .filter(|last| last.tree == tree && last.failing == failing)
             .map_or(1, |last| last.seen + 1);
         let fruitless = task.fruitless + u32::from(task.last_turn_continued);
-        let what = failing.clone();
-        let standstill = crate::domain::task::Standstill { tree, failing, seen };
+        let what = self.shortfall(key, &failing);
+        let standstill = Standstill { tree, failing, seen };
         self.emit(key, TaskEvent::FellShort { standstill, fruitless });
 
         let no_progress = seen >= 3;
@@ -273,10 +277,7 @@ impl Step<'_> {
             return;
         }
         if no_progress {
-            let reason = format!(
-                "no progress: {} three times in a row on an unchanged tree",
-                self.shortfall(key, &what)
-            );
+            let reason = format!("no progress: {what} three times in a row on an unchanged tree");
             self.park(key, ParkCause::Work, reason);
             return;
         }
@@ -284,29 +285,31 @@ impl Step<'_> {
     }
 
     /// The next turn: in the same session, or, at the rotation line, in a fresh one.
-    pub(super) fn go_on(&mut self, key: &TaskKey, cause: ContinueCause, what: &[String]) {
+    pub(super) fn go_on(&mut self, key: &TaskKey, cause: ContinueCause, what: &str) {
         let Some(task) = self.current(key) else { return };
         let policy = task.ground.as_ref().map_or(&self.rules.policy, |ground| &ground.policy);
         let spent = task.continuations >= policy.max_continuations;
         let rotate_at = policy.rotate_at;
         if spent {
-            let reason = format!(
-                "{} after {} continuations (policy.max_continuations)",
-                self.shortfall(key, what),
-                task.continuations
-            );
+            let reason =
+                format!("{what} after {} continuations (policy.max_continuations)", task.continuations);
             self.park(key, ParkCause::Work, reason);
             return;
         }
+        let conflict = match &cause {
+            ContinueCause::Conflict { files } => Some(HandoverCause::Conflict { files: files.clone() }),
+            ContinueCause::RedGates | ContinueCause::NothingChanged => None,
+        };
         let Some(live) = task.live_session() else {
-            self.resume(key);
+            let cause = conflict.or_else(|| handover_cause(task));
+            self.next_session(key, cause);
             return;
         };
-        let at_line = live.rotation_ordered
-            || live.used_tokens.is_some_and(|used| occupancy(used, live.window_tokens) >= rotate_at);
+        let at_line =
+            live.rotation_ordered || live.occupancy().is_some_and(|occupancy| occupancy >= rotate_at);
         if at_line {
             self.end_session(key, Ended::Rotated, None, true);
-            self.next_session(key, Some(HandoverCause::Rotated));
+            self.next_session(key, conflict.or(Some(HandoverCause::Rotated)));
             return;
         }
         let ordered = TaskEvent::TurnOrdered {
@@ -336,6 +339,16 @@ impl Step<'_> {
         };
         super::listed(&failing.iter().map(verdict).collect::<Vec<_>>())
     }
+}
+
+/// Why the next session begins, by how the last one ended; `None`: there was none.
+fn handover_cause(task: &Task) -> Option<HandoverCause> {
+    Some(match task.sessions.last()?.ended? {
+        Ended::Failed => HandoverCause::Failed { cause: task.last_failure.clone().unwrap_or_default() },
+        Ended::Rotated => HandoverCause::Rotated,
+        Ended::Escalated => HandoverCause::Escalated,
+        Ended::Finished | Ended::Interrupted | Ended::Cancelled => HandoverCause::Interrupted,
+    })
 }
 
 fn backoff_ms(failures_in_a_row: u32) -> i64 {

@@ -46,9 +46,11 @@ impl Step<'_> {
     }
 
     /// A fault of ours kept the gates from running: the commit is asked about again, and nothing is counted.
-    pub(super) fn verify_failed(&mut self, key: &TaskKey, _reason: &str) {
-        if let Some(candidate) = self.gating(key).cloned() {
-            self.emit(key, TaskEvent::GatingStarted { candidate });
+    pub(super) fn verify_failed(&mut self, key: &TaskKey, reason: String) {
+        let reason = format!("the gates could not be asked and are asked again: {reason}");
+        let told = self.current(key).and_then(|task| task.reason.as_ref()) == Some(&reason);
+        if self.gating(key).is_some() && !told {
+            self.emit(key, TaskEvent::GatingDelayed { reason });
         }
     }
 }
