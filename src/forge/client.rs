@@ -136,7 +136,7 @@ impl Forge {
         if user.id == 0 || user.name().is_empty() {
             return Err(ForgeError::Shape { call: name, message: "a user without id or login".into() });
         }
-        Ok(BotUser { id: user.id, login: user.name().to_owned() })
+        Ok(BotUser { id: user.id, login: user.name().to_owned(), email: user.email })
     }
 
     fn token(&self) -> Option<SecretString> {

@@ -45,6 +45,9 @@ pub struct WireUser {
     /// The same name; some payloads carry only this one.
     #[serde(deserialize_with = "nullable")]
     pub username: String,
+    /// Its address; empty where it is not shown.
+    #[serde(deserialize_with = "nullable")]
+    pub email: String,
 }
 
 impl WireUser {
@@ -69,6 +72,8 @@ pub struct BotUser {
     pub id: i64,
     /// Its name.
     pub login: String,
+    /// Its address; empty where the forge does not tell it.
+    pub email: String,
 }
 
 /// A label.
@@ -327,7 +332,7 @@ mod tests {
     use super::*;
 
     fn bot() -> BotUser {
-        BotUser { id: 2, login: "bot".into() }
+        BotUser { id: 2, login: "bot".into(), email: String::new() }
     }
     fn issue(json: &str) -> WireIssue {
         serde_json::from_str(json).unwrap()
@@ -383,7 +388,7 @@ mod tests {
         ] {
             assert_eq!(issue(json).is_assigned_to(&bot()), assigned, "{json}");
         }
-        let nobody = BotUser { id: 0, login: String::new() };
+        let nobody = BotUser { id: 0, login: String::new(), email: String::new() };
         assert!(!issue(r#"{"assignees":[{}]}"#).is_assigned_to(&nobody));
     }
 

@@ -170,7 +170,8 @@ impl Workspaces {
     /// Writes a git directory at `path` that borrows the mirror's objects.
     pub(super) fn borrowing(&self, repo: &RepoRef, branch: &str, path: &Path) -> Result<(), WorkspaceError> {
         let mirror = self.mirror_of(repo)?;
-        let dir = GitDir { branch, bare: false, borrows: Some(&mirror), identity: &self.identity };
+        let identity = self.git.identity();
+        let dir = GitDir { branch, bare: false, borrows: Some(&mirror), identity: &identity };
         dir.write(path).map_err(WorkspaceError::io(path))
     }
 }

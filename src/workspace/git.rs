@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use arc_swap::ArcSwap;
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::OnceCell;
 
@@ -74,12 +75,13 @@ impl Output {
 #[derive(Clone)]
 pub(super) struct Git {
     environment: Arc<BTreeMap<String, String>>,
+    identity: Arc<ArcSwap<Identity>>,
     is_new_enough: Arc<OnceCell<()>>,
 }
 
 impl Git {
     /// `home` is an empty folder; of `environment` everything is passed on, but what would let git ask or run others.
-    pub(super) fn new(environment: BTreeMap<String, String>, home: &Path, identity: &Identity) -> Self {
+    pub(super) fn new(environment: BTreeMap<String, String>, home: &Path, identity: Identity) -> Self {
         let mut environment = environment;
         environment.retain(|name, _| name.starts_with("GIT_SSL_CA") || !is_of_git(name));
         let home = home.display().to_string();
@@ -90,13 +92,23 @@ impl Git {
             ("GIT_CONFIG_GLOBAL", "/dev/null"),
             ("GIT_ATTR_NOSYSTEM", "1"),
             ("GIT_TERMINAL_PROMPT", "0"),
-            ("GIT_AUTHOR_NAME", &identity.name),
-            ("GIT_AUTHOR_EMAIL", &identity.email),
-            ("GIT_COMMITTER_NAME", &identity.name),
-            ("GIT_COMMITTER_EMAIL", &identity.email),
         ];
         environment.extend(fixed.map(|(name, value)| (name.to_owned(), value.to_owned())));
-        Self { environment: Arc::new(environment), is_new_enough: Arc::default() }
+        Self {
+            environment: Arc::new(environment),
+            identity: Arc::new(ArcSwap::from_pointee(identity)),
+            is_new_enough: Arc::default(),
+        }
+    }
+
+    /// Who commits are by.
+    pub(super) fn identity(&self) -> Arc<Identity> {
+        self.identity.load_full()
+    }
+
+    /// Commits from now on are by `identity`; all clones follow.
+    pub(super) fn set_identity(&self, identity: Identity) {
+        self.identity.store(Arc::new(identity));
     }
 
     /// A call for `repo` on the git directory `git_dir`; `action` names it in errors.
@@ -249,6 +261,11 @@ impl Call<'_> {
 
     fn environment(&mut self) -> BTreeMap<String, String> {
         let mut environment = self.git.environment.as_ref().clone();
+        let identity = self.git.identity();
+        for role in ["AUTHOR", "COMMITTER"] {
+            environment.insert(format!("GIT_{role}_NAME"), identity.name.clone());
+            environment.insert(format!("GIT_{role}_EMAIL"), identity.email.clone());
+        }
         environment.append(&mut self.env);
         environment
     }
@@ -349,7 +366,7 @@ mod tests {
             ("GIT_SSL_CAINFO", "/ca.pem"),
         ];
         let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        Git::new(environment.into(), Path::new("/home-of-nobody"), &identity)
+        Git::new(environment.into(), Path::new("/home-of-nobody"), identity)
     }
 
     fn remote(url: &str) -> Remote {

@@ -53,7 +53,8 @@ impl Workspaces {
         intake: &Path,
     ) -> Result<TreeId, WorkspaceError> {
         let mirror = self.mirror_of(repo)?;
-        let dir = GitDir { branch: "main", bare: true, borrows: Some(&mirror), identity: &self.identity };
+        let identity = self.git.identity();
+        let dir = GitDir { branch: "main", bare: true, borrows: Some(&mirror), identity: &identity };
         dir.write(intake).map_err(WorkspaceError::io(intake))?;
         // The bundle builds on the base, which has to be part of this repository's history.
         let base_ref = intake.join("refs/heads/base-of-the-work");
@@ -128,7 +129,7 @@ mod tests {
             let keeper = Keeper::at(PathBuf::from("/nowhere"));
             let spaces = Workspaces::open(root.path().join("spaces"), keeper, environment, identity).unwrap();
             let repo = RepoRef::new("acme", "app");
-            let identity = &spaces.identity;
+            let identity = &spaces.git.identity();
             let dir = GitDir { branch: "main", bare: true, borrows: None, identity };
             dir.write(&spaces.layout.mirror(&repo)).unwrap();
             let mut forge = Self { root, spaces, repo, base: CommitId(String::new()) };
@@ -151,7 +152,7 @@ mod tests {
         async fn bundle(&self, names: &[&str], parent: &CommitId) -> PathBuf {
             let dir = self.root.path().join("agent.git");
             let mirror = self.mirror();
-            let identity = &self.spaces.identity;
+            let identity = &self.spaces.git.identity();
             GitDir { branch: "main", bare: true, borrows: Some(&mirror), identity }.write(&dir).unwrap();
             let blob = self.git(&dir, &["hash-object", "-w", "--stdin"], "[core]\n").await;
             let inner = self.git(&dir, &["mktree"], &format!("100644 blob {blob}\tconfig\n")).await;

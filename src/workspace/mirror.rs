@@ -69,7 +69,8 @@ impl Workspaces {
         // A crash in between leaves the unfinished folder, never an unfinished mirror.
         let unfinished = mirror.with_extension("new");
         remove_tree(&unfinished).map_err(WorkspaceError::io(&unfinished))?;
-        let dir = GitDir { branch: "main", bare: true, borrows: None, identity: &self.identity };
+        let identity = self.git.identity();
+        let dir = GitDir { branch: "main", bare: true, borrows: None, identity: &identity };
         dir.write(&unfinished).map_err(WorkspaceError::io(&unfinished))?;
         std::fs::rename(&unfinished, &mirror).map_err(WorkspaceError::io(&mirror))?;
         Ok(mirror)

@@ -52,7 +52,6 @@ pub struct Workspaces {
     layout: layout::Layout,
     keeper: Keeper,
     git: git::Git,
-    identity: Identity,
     bundle_limit_bytes: u64,
     turns: Arc<Mutex<BTreeMap<RepoRef, Arc<tokio::sync::Mutex<()>>>>>,
 }
@@ -76,9 +75,9 @@ impl Workspaces {
         for folder in layout.folders() {
             fs::create_dir_all(&folder).map_err(WorkspaceError::io(&folder))?;
         }
-        let git = git::Git::new(environment, &layout.home(), &identity);
+        let git = git::Git::new(environment, &layout.home(), identity);
         let bundle_limit_bytes = BUNDLE_LIMIT_BYTES;
-        Ok(Self { layout, keeper, git, identity, bundle_limit_bytes, turns: Arc::default() })
+        Ok(Self { layout, keeper, git, bundle_limit_bytes, turns: Arc::default() })
     }
 
     /// Takes over at most `bytes` of packed work from a workspace.
@@ -86,6 +85,11 @@ impl Workspaces {
     pub fn with_bundle_limit(mut self, bytes: u64) -> Self {
         self.bundle_limit_bytes = bytes;
         self
+    }
+
+    /// Commits from now on are by `identity`; all clones follow.
+    pub fn set_identity(&self, identity: Identity) {
+        self.git.set_identity(identity);
     }
 
     /// The turn that a transfer of `repo` waits for.

@@ -23,5 +23,5 @@ fn issue(text: &str) -> IssueRef {
     text.parse().unwrap()
 }
 fn bot() -> BotUser {
-    BotUser { id: 2, login: "bot".into() }
+    BotUser { id: 2, login: "bot".into(), email: String::new() }
 }
