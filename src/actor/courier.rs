@@ -13,7 +13,7 @@
 //! | [`Close`] | the issue of a merged task |
 //! | [`Comment`] | the living comment |
 //! | [`Revoke`] | drops what waits for a task, stops what is under way at its next step |
-//! | [`Done`], [`Connect`], [`Recheck`], [`Connected`], [`Knock`] | its own |
+//! | [`Done`], [`Connect`], [`Reconnect`], [`Connected`], [`Knock`] | its own |
 
 mod connect;
 mod publish;
@@ -116,15 +116,17 @@ message! {
     pub struct Connect = "connect" {}
 }
 message! {
-    /// Ask again, unless somebody asked meanwhile.
-    pub struct Recheck = "recheck" {
-        /// The round that set this.
+    /// Look again whether the forge answers.
+    pub struct Reconnect = "reconnect" {
+        /// In which round of looks.
         round: u64,
     }
 }
 message! {
     /// The forge said who the bot is, or why not.
     pub struct Connected = "connected" {
+        /// Which round of looks asked.
+        round: u64,
         /// The bot.
         bot: Result<BotUser, crate::forge::ForgeError>,
     }
@@ -207,7 +209,7 @@ pub struct Courier {
     lanes: BTreeMap<Line, Lane>,
     under_way: usize,
     connecting: bool,
-    /// Counts how often the forge was asked who the bot is.
+    /// Counts the looks at the forge; answers and timers of earlier ones are stale.
     round: u64,
 }
 

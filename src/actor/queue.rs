@@ -221,7 +221,7 @@ impl QueueActor {
             .agents
             .keys()
             .filter_map(|name| {
-                let check = self.ground.health.get(&format!("agent.{name}")).filter(|check| !check.ok)?;
+                let check = self.ground.health.barrier(&format!("agent.{name}"))?;
                 Some((name.clone(), check.detail))
             })
             .collect();
@@ -402,6 +402,9 @@ impl Handle<Tick> for QueueActor {
 impl Handle<Reconfigured> for QueueActor {
     fn handle(&mut self, _message: Reconfigured, _scope: &Scope<Self>) {
         self.decide(Command::Reconfigured);
+        // Other repositories, or another bot, have other issues.
+        self.swept_at = None;
+        self.sightings.clear();
         self.tick();
     }
 }

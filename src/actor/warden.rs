@@ -7,7 +7,11 @@
 //! | [`Beat`] | `tick` to the queue; looks at the disk and at the agents' programs |
 //! | [`GaveUp`] | an agent's actor: its session is lost; any other: the coordinator ends with 70 |
 
-use std::{path::Path, time::Duration};
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use secrecy::ExposeSecret;
 
@@ -29,6 +33,8 @@ use crate::{
 const BEAT: Duration = Duration::from_millis(500);
 /// Every how many beats the slower probes are made.
 const PROBE_BEATS: u64 = 10;
+/// After how long an agent that refused itself is tried again: somebody may have logged it in meanwhile.
+const TRIAL_PAUSE: Duration = Duration::from_secs(60);
 
 message! {
     /// Time went by.
@@ -49,6 +55,8 @@ message! {
 pub struct Warden {
     ground: Ground,
     beats: u64,
+    /// Since when an agent's own refusal is known, by check.
+    refused: BTreeMap<String, Instant>,
 }
 
 impl Role for Warden {
@@ -58,8 +66,7 @@ impl Role for Warden {
 
     fn rebuild(seed: &Ground, scope: &Scope<Self>) -> Result<Self, RebuildError> {
         scope.every(BEAT, || Beat {});
-        probe(seed);
-        Ok(Self { ground: seed.clone(), beats: 0 })
+        Ok(Self { ground: seed.clone(), beats: 0, refused: BTreeMap::new() })
     }
 
     fn corrupt(&mut self) {
@@ -74,6 +81,7 @@ impl Handle<Beat> for Warden {
         self.beats += 1;
         if self.beats.is_multiple_of(PROBE_BEATS) {
             probe(&self.ground);
+            self.give_trials();
         }
         // A full queue gets the next one.
         let _ = self.ground.wiring.queue().port::<Tick>().tell(Tick {});
@@ -100,7 +108,28 @@ impl Handle<GaveUp> for Warden {
     }
 }
 
-fn probe(ground: &Ground) {
+impl Warden {
+    /// What an agent itself refused shows only in a session: from time to time one is allowed.
+    fn give_trials(&mut self) {
+        let health = &self.ground.health;
+        let now = self.ground.clock.instant();
+        let refused =
+            |name: &String| health.barrier(name).is_some_and(|check| !check.detail.contains(NO_PROGRAM));
+        let names: Vec<String> =
+            health.checks().into_keys().filter(|name| name.starts_with("agent.") && refused(name)).collect();
+        self.refused.retain(|name, _| names.contains(name));
+        for name in names {
+            let since = *self.refused.entry(name.clone()).or_insert(now);
+            if now.duration_since(since) >= TRIAL_PAUSE {
+                self.refused.remove(&name);
+                health.put_on_trial(&name);
+            }
+        }
+    }
+}
+
+/// Looks at the disk and at the agents' programs.
+pub fn probe(ground: &Ground) {
     probe_disk(ground);
     probe_agents(ground);
 }

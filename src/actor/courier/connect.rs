@@ -2,10 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Connect, Connected, Courier, Recheck};
+use super::{Connect, Connected, Courier, Reconnect};
 use crate::{
-    forge::ForgeError,
+    forge::{ForgeError, wire::BotUser},
     runtime::{Handle, Scope},
+    workspace::Identity,
 };
 
 /// How long until the forge is asked again.
@@ -15,6 +16,8 @@ const RECHECK: Duration = Duration::from_secs(30);
 
 impl Courier {
     pub(super) fn connect(&mut self, scope: &Scope<Self>) {
+        // An answer under way may be to an older token.
+        self.round += 1;
         if self.connecting {
             return;
         }
@@ -24,9 +27,25 @@ impl Courier {
             return;
         }
         self.connecting = true;
-        self.round += 1;
         let forge = self.ground.forge.clone();
-        scope.run(async move { forge.current_user().await }, |bot| Connected { bot });
+        let round = self.round;
+        scope.run(async move { forge.current_user().await }, move |bot| Connected { round, bot });
+    }
+
+    /// Whoever rests because the forge did not answer need not wait any longer; `Retry-After` is the client's to keep.
+    fn wake_lanes(&mut self) {
+        for lane in self.lanes.values_mut() {
+            (lane.failures, lane.rests_until) = (0, None);
+        }
+    }
+}
+
+impl Handle<Reconnect> for Courier {
+    fn handle(&mut self, message: Reconnect, scope: &Scope<Self>) {
+        // One line of looks at a time: a later one has replaced this one.
+        if message.round == self.round {
+            self.connect(scope);
+        }
     }
 }
 
@@ -36,27 +55,29 @@ impl Handle<Connect> for Courier {
     }
 }
 
-impl Handle<Recheck> for Courier {
-    fn handle(&mut self, message: Recheck, scope: &Scope<Self>) {
-        if message.round == self.round {
-            self.connect(scope);
-        }
-    }
-}
-
 impl Handle<Connected> for Courier {
     fn handle(&mut self, message: Connected, scope: &Scope<Self>) {
+        let Connected { round, bot } = message;
         self.connecting = false;
-        match message.bot {
+        if round != self.round {
+            self.connect(scope);
+            return;
+        }
+        match bot {
             Ok(bot) => {
-                let known = self.ground.bot.load().as_ref().is_some_and(|known| known.id == bot.id);
+                let known = self.ground.bot.load().as_ref().is_some_and(|known| **known == bot);
                 if !known {
                     tracing::info!(login = %bot.login, id = bot.id, "the forge answers; this is the bot");
+                    self.ground.workspaces.set_identity(identity(&bot));
+                }
+                let was_bad = self.ground.health.get("forge").is_none_or(|check| !check.ok);
+                if was_bad {
+                    self.wake_lanes();
                 }
                 self.ground.health.good("forge", format!("answers; the bot is {}", bot.login));
                 self.ground.bot.store(Some(Arc::new(bot)));
                 self.set_off(scope);
-                scope.after(RECHECK, Recheck { round: self.round });
+                scope.after(RECHECK, Reconnect { round });
             }
             Err(error) => {
                 tracing::warn!(%error, "the forge does not answer");
@@ -69,9 +90,28 @@ impl Handle<Connected> for Courier {
                 };
                 self.ground.health.bad("forge", detail);
                 // Known once, the bot is who it was: errands go on and are tried again by themselves.
-                let pause = error.retry_after().unwrap_or(RETRY);
-                scope.after(pause, Recheck { round: self.round });
+                scope.after(error.retry_after().unwrap_or(RETRY), Reconnect { round });
             }
         }
+    }
+}
+
+/// Commits are the bot's, under the address that the forge knows it by.
+fn identity(bot: &BotUser) -> Identity {
+    let name = bot.login.clone();
+    let email = if bot.email.is_empty() { format!("{name}@noreply.localhost") } else { bot.email.clone() };
+    Identity { name, email }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bot_whose_address_is_hidden_still_signs_its_commits() {
+        let bot = |email: &str| BotUser { id: 2, login: "bot".to_owned(), email: email.to_owned() };
+        assert_eq!(identity(&bot("bot@x.example")).email, "bot@x.example");
+        assert_eq!(identity(&bot("")).email, "bot@noreply.localhost");
+        assert_eq!(identity(&bot("")).name, "bot");
     }
 }

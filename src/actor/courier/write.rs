@@ -7,6 +7,11 @@ use crate::{
     forge::ForgeError,
 };
 
+/// Whether the same write may succeed later: a token can be renewed.
+fn passes(error: &ForgeError) -> bool {
+    error.is_retryable() || matches!(error, ForgeError::Unauthorized { .. })
+}
+
 /// There is one comment per issue: where its id is not known it is looked for by its marker.
 pub(super) async fn comment(
     ground: &Ground,
@@ -20,7 +25,7 @@ pub(super) async fn comment(
             tell(ground, Command::CommentPosted { key, id, digest });
             Outcome::Finished
         }
-        Err(error) if error.is_retryable() => again(&error),
+        Err(error) if passes(&error) => again(&error),
         Err(error) => {
             // The work does not hang on the comment; the next change of the task writes it again.
             tracing::warn!(task = %key.issue, %error, "the comment on the issue could not be written");
@@ -61,7 +66,7 @@ async fn write_comment(
 pub(super) async fn close(ground: &Ground, key: TaskKey) -> Outcome {
     let issue = match ground.forge.issue(&key.issue).await {
         Ok(issue) => issue,
-        Err(error) if error.is_retryable() => return again(&error),
+        Err(error) if passes(&error) => return again(&error),
         Err(error) => {
             tell(
                 ground,
@@ -79,7 +84,7 @@ pub(super) async fn close(ground: &Ground, key: TaskKey) -> Outcome {
     }
     match ground.forge.close_issue(&key.issue).await {
         Ok(()) => tell(ground, Command::Closed { key }),
-        Err(error) if error.is_retryable() => return again(&error),
+        Err(error) if passes(&error) => return again(&error),
         Err(ForgeError::DependenciesOpen { .. }) => {
             let reason = "merged, but the issue cannot be closed while a dependency of it is open".to_owned();
             tell(ground, Command::CloseRefused { key, reason });
