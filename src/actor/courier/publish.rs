@@ -21,6 +21,10 @@ use crate::{
     workspace::{Merge, Push, WorkspaceError},
 };
 
+/// How long an event may take to be journaled and shown.
+const RECORDED_WITHIN: Duration = Duration::from_secs(10);
+const RECORDED_LOOK: Duration = Duration::from_millis(5);
+
 /// What stops publishing before its end.
 enum Stop {
     /// For a while.
@@ -187,7 +191,22 @@ async fn open_pull(ground: &Ground, order: &PublishOrder) -> Result<u64, Stop> {
         }
     };
     tell(ground, Command::PullOpened { key: key.clone(), number });
+    recorded(ground, order, number).await?;
     Ok(number)
+}
+
+/// Waits until the pull request is in the journal. A merge closes the issue: after a crash in between, an issue closed by
+/// a pull request that nobody remembers would look closed by a person.
+async fn recorded(ground: &Ground, order: &PublishOrder, number: u64) -> Result<(), Stop> {
+    let issue = &order.key.issue;
+    let deadline = ground.clock.instant() + RECORDED_WITHIN;
+    while ground.board.issue_of_pull(&issue.repo, number).as_ref() != Some(issue) {
+        if ground.clock.instant() > deadline {
+            return Err(Stop::Again("the pull request is not journaled yet".to_owned(), None));
+        }
+        ground.clock.sleep(RECORDED_LOOK).await;
+    }
+    Ok(())
 }
 
 fn pull_body(order: &PublishOrder) -> String {
