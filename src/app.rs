@@ -27,7 +27,7 @@ use crate::{
         metrics::{Meters, MetricsActor},
         quality::QualityActor,
         queue::{Begin, Drain, QueueActor, Reconfigured},
-        warden::{GaveUp, Warden},
+        warden::{self, GaveUp, Warden},
         webhook::WebhookActor,
     },
     config::{self, Config, ReloadDiff},
@@ -35,7 +35,7 @@ use crate::{
     http::{self, HttpState, Listening},
     parse,
     process::Keeper,
-    runtime::{Census, Clock, Health, Placement, RestartPolicy, Role, Spec, spawn},
+    runtime::{Census, Clock, Health, Mailbox, Placement, RestartPolicy, Role, Spec, spawn},
     store::{Store, StoreError, board::Board, sqlite::SqliteStore},
     telemetry,
     workspace::{Identity, Workspaces},
@@ -43,8 +43,8 @@ use crate::{
 
 /// How long sessions have to end when the coordinator stops.
 const DRAIN: Duration = Duration::from_secs(20);
-/// How long an actor has to end.
-const ACTOR_STOP: Duration = Duration::from_secs(5);
+/// How long all actors together have to end.
+const ACTORS_STOP: Duration = Duration::from_secs(8);
 const HTTP_WORKERS: usize = 2;
 
 /// What a coordinator is started with.
@@ -177,6 +177,11 @@ impl Running {
         hide_secrets(&merged);
         self.ground.forge.set_token(merged.gitea.token.clone());
         self.ground.config.store(Arc::new(merged));
+        for agent in diff.applied.iter().filter_map(|key| key.strip_prefix("agents.")) {
+            // What the agent refused as it was says nothing of what it is now.
+            self.ground.health.forget(&format!("agent.{agent}"));
+        }
+        warden::probe(&self.ground);
         // A full mailbox of either finds the new configuration at its next look.
         let _ = self.ground.wiring.courier().port::<Connect>().tell(Connect {});
         self.ground.wiring.queue().port::<Reconfigured>().deliver(Reconfigured {});
@@ -226,6 +231,8 @@ async fn run(
         }
     };
     ground.wiring.set_fatal(fatal);
+    // Nothing may start, and nothing be promised, before the disk was looked at.
+    warden::probe(&ground);
     start_actors(&ground);
     let listening = match listen(&ground) {
         Ok(listening) => listening,
@@ -287,11 +294,7 @@ fn lay_ground(options: &Options) -> Result<Ground, StartError> {
 }
 
 fn start_actors(ground: &Ground) {
-    fn own<R: Role<Seed = Ground>>(
-        ground: &Ground,
-        id: &str,
-        parent: Option<&str>,
-    ) -> crate::runtime::Mailbox<R> {
+    fn own<R: Role<Seed = Ground>>(ground: &Ground, id: &str, parent: Option<&str>) -> Mailbox<R> {
         let spec = Spec {
             id: id.to_owned(),
             parent: parent.map(str::to_owned),
@@ -365,19 +368,21 @@ async fn drain(ground: &Ground) {
 }
 
 async fn stop_actors(ground: &Ground) {
+    let deadline = tokio::time::Instant::now() + ACTORS_STOP;
     macro_rules! end {
         ($($mailbox:expr),*) => {$(
             let mailbox = $mailbox;
             mailbox.stop();
-            if tokio::time::timeout(ACTOR_STOP, mailbox.stopped()).await.is_err() {
+            if tokio::time::timeout_at(deadline, mailbox.stopped()).await.is_err() {
                 tracing::warn!(actor = mailbox.id(), "an actor does not end in time");
             }
         )*};
     }
     let agents: Vec<_> = ground.wiring.agents.iter().map(|entry| entry.value().clone()).collect();
     ground.wiring.agents.clear();
-    for agent in agents {
-        end!(&agent);
+    agents.iter().for_each(Mailbox::stop);
+    for agent in &agents {
+        end!(agent);
     }
     let wiring = &ground.wiring;
     end!(

@@ -2,7 +2,11 @@
 //!
 //! Standard output carries the start-up line alone. SIGTERM and SIGINT drain, a second one ends at once; SIGHUP reloads.
 
-use std::{io::Write as _, path::PathBuf, process::ExitCode};
+use std::{
+    io::{self, Write as _},
+    path::PathBuf,
+    process::ExitCode,
+};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -35,6 +39,12 @@ pub fn run(options: &ServeOptions) -> anyhow::Result<ExitCode> {
     for warning in &warnings {
         tracing::warn!("{warning}");
     }
+    // Whoever has read the start-up line may send a signal: they are taken before it is written.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let signals = {
+        let _entered = runtime.enter();
+        Signals::taken()?
+    };
     let options = app::Options { config, exe: PathBuf::from(OWN_EXECUTABLE), environment };
     let running = match app::start(options) {
         Ok(running) => running,
@@ -43,42 +53,71 @@ pub fn run(options: &ServeOptions) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::from(error.exit_code()));
         }
     };
-    let mut out = std::io::stdout();
+    let mut out = io::stdout();
     writeln!(out, "listening on {}", running.url())?;
     out.flush()?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let code = runtime.block_on(watch(running, &sources))?;
+    let code = runtime.block_on(watch(running, signals, &sources));
     Ok(ExitCode::from(code))
 }
 
-async fn watch(mut running: Running, sources: &Sources) -> anyhow::Result<u8> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut hang_up = signal(SignalKind::hangup())?;
-    loop {
+/// The signals that are not left to their defaults.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+impl Signals {
+    fn taken() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn next(&mut self) -> Asked {
+        tokio::select! {
+            _ = self.terminate.recv() => Asked::ToStop(SignalKind::terminate()),
+            _ = self.interrupt.recv() => Asked::ToStop(SignalKind::interrupt()),
+            _ = self.hang_up.recv() => Asked::ToReload,
+        }
+    }
+}
+
+/// What a signal asks for.
+enum Asked {
+    ToStop(SignalKind),
+    ToReload,
+}
+
+async fn watch(mut running: Running, mut signals: Signals, sources: &Sources) -> u8 {
+    let code = loop {
         tokio::select! {
             fatal = running.failed() => {
                 eprintln!("mosaic-coordinator: {}", fatal.why);
-                end(running, &mut terminate, &mut interrupt).await;
-                return Ok(fatal.exit_code);
+                break fatal.exit_code;
             }
-            _ = terminate.recv() => break,
-            _ = interrupt.recv() => break,
-            _ = hang_up.recv() => reload(&running, sources),
+            asked = signals.next() => match asked {
+                Asked::ToReload => reload(&running, sources),
+                Asked::ToStop(_) => {
+                    tracing::info!("stopping: sessions are ended and taken up after the next start");
+                    break 0;
+                }
+            }
         }
-    }
-    tracing::info!("stopping: sessions are ended and taken up after the next start");
-    end(running, &mut terminate, &mut interrupt).await;
-    Ok(0)
-}
-
-/// Stops in order; another signal ends the process at once.
-async fn end(running: Running, terminate: &mut Signal, interrupt: &mut Signal) {
-    let stopping = tokio::task::spawn_blocking(move || running.stop());
-    tokio::select! {
-        _ = stopping => {}
-        _ = terminate.recv() => std::process::exit(130),
-        _ = interrupt.recv() => std::process::exit(130),
+    };
+    let mut stopping = tokio::task::spawn_blocking(move || running.stop());
+    loop {
+        tokio::select! {
+            _ = &mut stopping => return code,
+            asked = signals.next() => {
+                if let Asked::ToStop(signal) = asked {
+                    // Asked twice, it ends at once; the keepers see to what is left.
+                    std::process::exit(128 + signal.as_raw_value());
+                }
+            }
+        }
     }
 }
 
