@@ -7,5 +7,6 @@ mod gates;
 mod graph_replay;
 mod http;
 mod keeper;
+mod scenarios;
 mod support;
 mod workspace;

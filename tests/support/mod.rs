@@ -2,5 +2,8 @@
 
 pub mod forge_under_test;
 pub mod git;
+pub mod leftovers;
 pub mod real_gitea;
 pub mod receiver;
+pub mod script;
+pub mod world;
