@@ -56,6 +56,8 @@ message! {
         issue: IssueRef,
         /// Its task's pull request.
         pull: Option<u64>,
+        /// Whether its task is parked: then the history of its assignment matters.
+        parked: bool,
     }
 }
 message! {
@@ -147,7 +149,14 @@ pub enum Errand {
     /// See [`Sweep`].
     Sweep,
     /// See [`Read`].
-    Read(IssueRef, Option<u64>),
+    Read {
+        /// Which issue.
+        issue: IssueRef,
+        /// Its task's pull request.
+        pull: Option<u64>,
+        /// Whether its task is parked.
+        parked: bool,
+    },
     /// See [`Publish`].
     Publish(Box<PublishOrder>, Revocation),
     /// See [`Close`].
@@ -244,7 +253,7 @@ impl Courier {
     fn line_up(&mut self, line: Line, errand: Errand) {
         let lane = self.lanes.entry(line).or_default();
         match &errand {
-            Errand::Read(..) => lane.waiting.retain(|other| !matches!(other, Errand::Read(..))),
+            Errand::Read { .. } => lane.waiting.retain(|other| !matches!(other, Errand::Read { .. })),
             Errand::Comment { .. } => lane.waiting.retain(|other| !matches!(other, Errand::Comment { .. })),
             Errand::Sweep if !lane.waiting.is_empty() => return,
             Errand::Publish(order, _) => {
@@ -285,7 +294,7 @@ impl Courier {
 async fn carry_out(ground: Ground, errand: Errand) -> Outcome {
     match errand {
         Errand::Sweep => read::sweep(&ground).await,
-        Errand::Read(issue, pull) => read::read(&ground, issue, pull).await,
+        Errand::Read { issue, pull, parked } => read::read(&ground, issue, pull, parked).await,
         Errand::Publish(order, revocation) => publish::publish(&ground, *order, &revocation).await,
         Errand::Close(key) => write::close(&ground, key).await,
         Errand::Comment { key, text, digest, known } => {
@@ -308,8 +317,8 @@ fn tell_swept(ground: &Ground, swept: Swept) {
 
 impl Handle<Read> for Courier {
     fn handle(&mut self, message: Read, scope: &Scope<Self>) {
-        let Read { issue, pull } = message;
-        self.line_up(Line::Issue(issue.clone()), Errand::Read(issue, pull));
+        let Read { issue, pull, parked } = message;
+        self.line_up(Line::Issue(issue.clone()), Errand::Read { issue, pull, parked });
         self.set_off(scope);
     }
 }
@@ -353,7 +362,7 @@ impl Handle<Revoke> for Courier {
         lane.waiting.retain(|errand| match errand {
             Errand::Publish(order, _) => order.key != key,
             Errand::Close(other) => *other != key,
-            Errand::Sweep | Errand::Read(..) | Errand::Comment { .. } => true,
+            Errand::Sweep | Errand::Read { .. } | Errand::Comment { .. } => true,
         });
         if let Some(revocation) = &lane.revocation {
             revocation.revoke();
@@ -386,7 +395,9 @@ impl Handle<Done> for Courier {
                 lane.rests_until = Some(now + pause);
                 // A newer one of its kind has taken its place already.
                 let replaced = match &errand {
-                    Errand::Read(..) => lane.waiting.iter().any(|other| matches!(other, Errand::Read(..))),
+                    Errand::Read { .. } => {
+                        lane.waiting.iter().any(|other| matches!(other, Errand::Read { .. }))
+                    }
                     Errand::Comment { .. } => {
                         lane.waiting.iter().any(|other| matches!(other, Errand::Comment { .. }))
                     }

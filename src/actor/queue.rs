@@ -245,11 +245,6 @@ impl QueueActor {
             self.start_over(&error);
             return;
         }
-        for violation in invariant::violations(&self.state) {
-            self.ground.meters.violation();
-            tracing::error!(invariant = violation.name, detail = %violation.detail, "an invariant is broken");
-            debug_assert!(false, "{} is broken: {}", violation.name, violation.detail);
-        }
         let mut changed: BTreeSet<IssueRef> = BTreeSet::new();
         for event in &events {
             changed.insert(event.issue().clone());
@@ -257,6 +252,11 @@ impl QueueActor {
                 changed.extend(self.state.graph().dependants(event.issue()));
             }
             log(event);
+        }
+        for violation in invariant::violations_among(&self.state, &changed) {
+            self.ground.meters.violation();
+            tracing::error!(invariant = violation.name, detail = %violation.detail, "an invariant is broken");
+            debug_assert!(false, "{} is broken: {}", violation.name, violation.detail);
         }
         self.ground.board.set_slots(Slots::of(&self.state, &rules));
         for issue in &changed {

@@ -172,6 +172,8 @@ pub struct Observation {
     pub metadata: Metadata,
     /// How the task's pull request stands, where one was asked about.
     pub pull: Option<PullState>,
+    /// The forge's number of the bot's last assignment, rising with time, where it was asked about.
+    pub assignment: Option<i64>,
 }
 
 /// How a pull request stands.

@@ -274,6 +274,11 @@ pub enum TaskEvent {
         /// Why.
         reason: String,
     },
+    /// Which of the bot's assignments the task was parked under: a later one starts it anew.
+    AssignmentNoted {
+        /// The forge's number of it, rising with time.
+        assignment: i64,
+    },
     /// The living comment was written.
     CommentPosted {
         /// Its id on the forge.
@@ -318,6 +323,7 @@ impl TaskEvent {
             Self::Done => "done",
             Self::Parked { .. } => "parked",
             Self::Cancelled { .. } => "cancelled",
+            Self::AssignmentNoted { .. } => "assignment_noted",
             Self::CommentPosted { .. } => "comment_posted",
         }
     }

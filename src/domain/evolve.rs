@@ -55,6 +55,7 @@ pub fn evolve(state: &mut State, event: &Event, at_ms: i64) -> BTreeSet<IssueRef
                 pushed: None,
                 pull_request: None,
                 merged: false,
+                assignment: None,
                 comment: kept_comment(state, key),
                 accepted_ms: at_ms,
                 updated_ms: at_ms,
@@ -260,6 +261,7 @@ fn change(task: &mut Task, what: &TaskEvent) {
             enter(task, Phase::Parked(parking.clone()), Some(parking.reason.clone()));
         }
         TaskEvent::Cancelled { reason } => enter(task, Phase::Cancelled, Some(reason.clone())),
+        TaskEvent::AssignmentNoted { assignment } => task.assignment = Some(*assignment),
         TaskEvent::CommentPosted { id, digest } => {
             task.comment = Some(PostedComment { id: *id, digest: digest.clone() });
         }

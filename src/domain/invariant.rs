@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use super::{
-    id::CommitId,
+    id::{CommitId, IssueRef},
     state::State,
     task::{Phase, Task},
 };
@@ -21,23 +21,43 @@ pub struct Violation {
 
 /// Everything in `state` that breaks an invariant that the state alone can show.
 pub fn violations(state: &State) -> Vec<Violation> {
-    let mut found = Vec::new();
-    let mut published: BTreeSet<&CommitId> = BTreeSet::new();
-    for task in state.tasks() {
-        found.extend(one_live_session(task));
-        found.extend(running_means_unblocked(state, task));
-        found.extend(published_means_green(task));
-        found.extend(idle_means_no_session(task));
-        if let Phase::Publishing(candidate) = &task.phase
-            && !published.insert(&candidate.commit)
-        {
-            found.push(Violation {
-                name: "I6",
-                detail: format!("{} is published by two tasks", candidate.commit),
-            });
-        }
-    }
+    let mut found: Vec<Violation> = state.tasks().flat_map(|task| of_task(state, task)).collect();
+    found.extend(one_publisher_per_commit(state));
     found
+}
+
+/// The same for what a change touched: it costs what the change does, not what there is.
+pub fn violations_among<'a>(
+    state: &State,
+    touched: impl IntoIterator<Item = &'a IssueRef>,
+) -> Vec<Violation> {
+    let tasks = touched.into_iter().filter_map(|issue| state.task(issue));
+    let mut found: Vec<Violation> = tasks.flat_map(|task| of_task(state, task)).collect();
+    found.extend(one_publisher_per_commit(state));
+    found
+}
+
+fn of_task(state: &State, task: &Task) -> impl Iterator<Item = Violation> {
+    let checks = [
+        one_live_session(task),
+        running_means_unblocked(state, task),
+        published_means_green(task),
+        idle_means_no_session(task),
+    ];
+    checks.into_iter().flatten()
+}
+
+/// I6: a commit is published once. Only tasks that take a slot publish, so there are few to look at.
+fn one_publisher_per_commit(state: &State) -> Vec<Violation> {
+    let mut published: BTreeSet<&CommitId> = BTreeSet::new();
+    let publishing = state.active_tasks().filter_map(|task| match &task.phase {
+        Phase::Publishing(candidate) => Some(&candidate.commit),
+        _ => None,
+    });
+    publishing
+        .filter(|commit| !published.insert(commit))
+        .map(|commit| Violation { name: "I6", detail: format!("{commit} is published by two tasks") })
+        .collect()
 }
 
 /// I3: at most one live session per task, the last one; a running turn is one of it.

@@ -314,6 +314,9 @@ pub struct Task {
     pub pull_request: Option<u64>,
     /// Whether the pull request was merged.
     pub merged: bool,
+    /// The forge's number of the assignment that it was parked under, once it is known.
+    #[serde(default)]
+    pub assignment: Option<i64>,
     /// The living comment, once it is known.
     pub comment: Option<PostedComment>,
     /// When it was accepted, epoch ms.

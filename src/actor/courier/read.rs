@@ -19,11 +19,11 @@ pub(super) fn again(error: &ForgeError) -> Outcome {
     Outcome::Again { why: error.to_string(), after: error.retry_after() }
 }
 
-pub(super) async fn read(ground: &Ground, issue: IssueRef, pull: Option<u64>) -> Outcome {
+pub(super) async fn read(ground: &Ground, issue: IssueRef, pull: Option<u64>, parked: bool) -> Outcome {
     let Some(bot) = ground.bot.load_full() else {
         return Outcome::Again { why: "the bot is not known yet".to_owned(), after: None };
     };
-    match observe(ground, &issue, pull, &bot).await {
+    match observe(ground, &issue, pull, parked, &bot).await {
         Ok(observation) => {
             let issue = observation.snapshot.issue.clone();
             tell_observed(ground, Observed { issue, observation: Some(Box::new(observation)) });
@@ -46,6 +46,7 @@ async fn observe(
     ground: &Ground,
     issue: &IssueRef,
     pull: Option<u64>,
+    parked: bool,
     bot: &BotUser,
 ) -> Result<Observation, ForgeError> {
     let mut snapshot = ground.forge.snapshot(issue, bot).await?;
@@ -71,7 +72,8 @@ async fn observe(
             })
         }
     };
-    Ok(Observation { snapshot, metadata, pull })
+    let assignment = if parked { ground.forge.last_assignment(&snapshot.issue, bot).await? } else { None };
+    Ok(Observation { snapshot, metadata, pull, assignment })
 }
 
 pub(super) async fn sweep(ground: &Ground) -> Outcome {

@@ -34,9 +34,10 @@ impl QueueActor {
         }
         let port = self.ground.wiring.courier().port::<Read>();
         while let Some(issue) = self.to_read.pop_first() {
-            let pull =
-                self.state.task(&issue).filter(|task| !task.is_over()).and_then(|task| task.pull_request);
-            if port.tell(Read { issue: issue.clone(), pull }).is_err() {
+            let task = self.state.task(&issue);
+            let pull = task.filter(|task| !task.is_over()).and_then(|task| task.pull_request);
+            let parked = task.is_some_and(|task| matches!(task.phase, Phase::Parked(_)));
+            if port.tell(Read { issue: issue.clone(), pull, parked }).is_err() {
                 self.to_read.insert(issue);
                 return;
             }

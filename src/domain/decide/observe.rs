@@ -16,7 +16,7 @@ use crate::domain::{
 
 impl Step<'_> {
     pub(super) fn observed(&mut self, observation: Observation) {
-        let Observation { snapshot, metadata, pull } = observation;
+        let Observation { snapshot, metadata, pull, assignment } = observation;
         let issue = snapshot.issue.clone();
         let standing = self.standing_of(&snapshot);
         if standing != Standing::Ours && !self.state.concerns(&issue) {
@@ -37,7 +37,7 @@ impl Step<'_> {
         };
         let key = task.key.clone();
         if task.is_over() {
-            self.look_again(&key, standing, &title, &digest);
+            self.look_again(&key, standing, assignment, &title, &digest);
             return;
         }
         if pull == Some(PullState::Merged) && !task.merged {
@@ -167,17 +167,30 @@ impl Step<'_> {
     }
 
     /// A task that is over starts anew when a person changes the text, assigns it again or reopens the issue.
-    fn look_again(&mut self, key: &TaskKey, standing: Standing, title: &str, digest: &str) {
+    fn look_again(
+        &mut self,
+        key: &TaskKey,
+        standing: Standing,
+        assignment: Option<i64>,
+        title: &str,
+        digest: &str,
+    ) {
         let Some(task) = self.current(key) else { return };
         let parked = matches!(task.phase, Phase::Parked(_));
+        let before = task.assignment;
+        // Taken away and given back between two looks leaves the same assignees: only the history tells.
+        let assigned_anew = assignment.zip(before).is_some_and(|(now, before)| now > before);
         match standing.withdrawal() {
             Some(why) if parked => self.cancel(key, why),
             Some(_) => {}
             // What was done or given up was closed, taken away or out of sight: a person brought it back.
-            None if !parked || task.text_digest != digest => {
+            None if !parked || task.text_digest != digest || assigned_anew => {
                 self.accept(&key.issue, key.generation.next(), title, digest, true);
             }
             None => {
+                if let (Some(assignment), None) = (assignment, before) {
+                    self.emit(key, TaskEvent::AssignmentNoted { assignment });
+                }
                 self.touched.insert(key.issue.clone());
             }
         }

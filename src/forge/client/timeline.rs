@@ -32,6 +32,17 @@ impl Forge {
         Ok(entries)
     }
 
+    /// Number of the bot's last assignment to the issue, rising with time; `None`: the history tells of none.
+    pub async fn last_assignment(&self, issue: &IssueRef, bot: &BotUser) -> Result<Option<i64>, ForgeError> {
+        let timeline = self.timeline(issue).await?;
+        let of_bot = |entry: &&WireTimelineEntry| {
+            entry.kind == "assignees"
+                && !entry.removed_assignee
+                && entry.assignee.as_ref().is_some_and(|user| user.is(bot))
+        };
+        Ok(timeline.iter().rfind(of_bot).map(|entry| entry.id))
+    }
+
     /// Who closed the issue and who assigned the bot, as far as the history tells.
     pub async fn last_actors(&self, issue: &IssueRef, bot: &BotUser) -> Result<LastActors, ForgeError> {
         let mut last = LastActors::default();
