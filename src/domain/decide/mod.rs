@@ -158,3 +158,6 @@ fn listed<T: ToString>(items: &[T]) -> String {
         Some((last, rest)) => format!("{} and {last}", rest.join(", ")),
     }
 }
+
+#[cfg(test)]
+pub(in crate::domain) mod tests;
