@@ -24,9 +24,9 @@ use crate::{
         Fatal, Ground, Wiring,
         context_monitor::ContextMonitorActor,
         courier::{Connect, Courier},
-        metrics::{Meters, MetricsActor},
+        metrics::{Committed, Meters, MetricsActor},
         quality::QualityActor,
-        queue::{Begin, Drain, QueueActor, Reconfigured},
+        queue::{Begin, Drain, QueueActor, Reconfigured, Tick},
         warden::{self, GaveUp, Warden},
         webhook::WebhookActor,
     },
@@ -234,6 +234,10 @@ async fn run(
     // Nothing may start, and nothing be promised, before the disk was looked at.
     warden::probe(&ground);
     start_actors(&ground);
+    // Whoever asks, and whichever delivery comes, meets all that is known already.
+    let _ = ground.wiring.queue().port::<Tick>().ask(Tick {}).await;
+    let _ =
+        ground.wiring.metrics().port::<Committed>().ask(Committed { first_seq: 1, events: Vec::new() }).await;
     let listening = match listen(&ground) {
         Ok(listening) => listening,
         Err(error) => {
