@@ -8,5 +8,6 @@ mod graph_replay;
 mod http;
 mod keeper;
 mod scenarios;
+mod serve;
 mod support;
 mod workspace;
