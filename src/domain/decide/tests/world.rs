@@ -120,7 +120,7 @@ impl World {
 
     pub(in crate::domain) fn observe(&mut self, said: Said) -> Vec<Event> {
         let Said { snapshot, metadata, pull } = said;
-        self.decide(Command::Observed(Box::new(Observation { snapshot, metadata, pull })))
+        self.decide(Command::Observed(Box::new(Observation { snapshot, metadata, pull, assignment: None })))
     }
 
     pub(in crate::domain) fn passes(&mut self, ms: i64) -> Vec<Event> {
