@@ -3,6 +3,7 @@
 mod acp;
 mod config;
 mod contract;
+mod demo;
 mod gates;
 mod graph_replay;
 mod http;

@@ -32,6 +32,7 @@ use self::{
 };
 use super::{DemoOptions, Exit};
 use crate::{
+    agent::scripted,
     app::{self, Running},
     config::{self, Config, Loaded, Sources},
     domain::view::TaskView,
@@ -157,8 +158,7 @@ async fn tell(
         )],
     };
     let (tasks, report) = (story.board.tasks(), story.board.report());
-    problems.extend(outcome::unfinished(&tasks));
-    problems.extend(outcome::missed(&report));
+    problems.extend(outcome::problems(&tasks, &report));
     let took = story.clock.instant().duration_since(began).as_secs_f64();
     let result = if options.json {
         serde_json::to_vec(&report)?

@@ -155,3 +155,68 @@ fn list(value: &Value) -> impl Iterator<Item = &Value> {
 fn word(value: &Value) -> &str {
     value.as_str().unwrap_or("unknown")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::forge::simulated::{SimulatedGitea, SimulatedOptions};
+
+    #[tokio::test]
+    async fn the_forge_says_what_is_missing() {
+        let folder = tempfile::tempdir().unwrap();
+        let forge = SimulatedGitea::start(SimulatedOptions::new(folder.path().join("forge"))).unwrap();
+        let maintainer = Maintainer::new(forge.url(), forge.add_user(LOGIN)).unwrap();
+        forge.add_user(BOT);
+        maintainer.set_up("http://127.0.0.1:1/webhook/gitea", "secret").await.unwrap();
+        let (tree, environment) = (folder.path().join("tree"), crate::config::environment());
+        sample::push(&tree, &environment, &maintainer.clone_url(), maintainer.token()).await.unwrap();
+        maintainer.file_issues().await.unwrap();
+        let blocks = maintainer.read("issues/1/blocks").await.unwrap();
+        assert_eq!(list(&blocks).map(|issue| issue["number"].clone()).collect::<Vec<_>>(), [2, 3]);
+
+        // One issue is closed by hand, by an ordinary merge without any gate, and a person comments.
+        let text = json!({ "body": "looks good" });
+        maintainer.call(Method::POST, &repository("issues/1/comments"), &text).await.unwrap();
+        let branch = json!({ "new_branch_name": "mosaic/1-leap", "old_branch_name": sample::BRANCH });
+        maintainer.call(Method::POST, &repository("branches"), &branch).await.unwrap();
+        let pull = json!({ "head": "mosaic/1-leap", "base": sample::BRANCH, "title": "Leap" });
+        maintainer.call(Method::POST, &repository("pulls"), &pull).await.unwrap();
+        let closed = json!({ "state": "closed" });
+        maintainer.call(Method::PATCH, &repository("issues/1"), &closed).await.unwrap();
+
+        let found = maintainer.shortcomings().await.unwrap();
+        let of = |number: u64| {
+            let own = found.iter().filter(|told| told.starts_with(&format!("#{number} ")));
+            own.map(String::as_str).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            of(1),
+            ["#1 has a pull request that is not merged", "#1 has 1 comments instead of one by the bot"]
+        );
+        for number in 2..=5 {
+            let told =
+                ["is open", "has 0 pull requests instead of one", "has 0 comments instead of one by the bot"];
+            assert_eq!(of(number), told.map(|told| format!("#{number} {told}")));
+        }
+    }
+
+    #[test]
+    fn a_gate_is_green_only_by_a_status_that_says_so() {
+        let status = json!({ "statuses": [
+            { "context": "mosaic/build", "status": "success" },
+            { "context": "mosaic/lint", "status": "failure" },
+            { "context": "test", "status": "success" },
+        ] });
+        assert_eq!(not_green(&status).collect::<Vec<_>>(), ["coverage", "lint", "test"]);
+        assert_eq!(not_green(&Value::Null).count(), 4);
+    }
+
+    #[tokio::test]
+    async fn what_the_forge_refuses_is_told_without_the_token() {
+        let folder = tempfile::tempdir().unwrap();
+        let forge = SimulatedGitea::start(SimulatedOptions::new(folder.path())).unwrap();
+        let maintainer = Maintainer::new(forge.url(), "canary".to_owned()).unwrap();
+        let told = format!("{:#}", maintainer.set_up("http://127.0.0.1:1", "secret").await.unwrap_err());
+        assert!(told.contains("refused POST user/repos with 401") && !told.contains("canary"), "{told}");
+    }
+}

@@ -48,12 +48,15 @@ fn notes(task: &TaskView, red: Option<&BTreeSet<String>>) -> Vec<String> {
     if task.state != StateWord::Done {
         notes.push(task.reason.clone().unwrap_or_else(|| "it did not end".to_owned()));
     }
-    if task.continuations > 0 {
-        let gates = red.map_or_else(String::new, |red| {
-            format!(" ({} red)", red.iter().map(String::as_str).collect::<Vec<_>>().join(", "))
-        });
-        let turns = counted(task.continuations as usize, "continuation");
-        notes.push(format!("its gates failed first{gates}; fixed by {turns}"));
+    let turns = counted(task.continuations as usize, "continuation");
+    match red {
+        Some(red) => {
+            let names = red.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+            let end = if task.state == StateWord::Done { "green after" } else { "still red after" };
+            notes.push(format!("its gates were red first ({names}), {end} {turns}"));
+        }
+        None if task.continuations > 0 => notes.push(turns),
+        None => {}
     }
     for session in task.sessions.iter().filter(|session| session.ended == Some(Ended::Rotated)) {
         let peak = session.peak_occupancy.unwrap_or_default() * 100.0;
@@ -70,32 +73,28 @@ fn thousands(tokens: u64) -> String {
     format!("{}k", (tokens + 500) / 1_000)
 }
 
-/// Which measures are not met, and how far off they are; one that measured nothing is not met either.
-pub(super) fn missed(report: &Report) -> Vec<String> {
-    let measures = report.measures.named().into_iter().filter(|(_, measure)| measure.met != Some(true));
-    measures
-        .map(|(name, measure)| {
-            let value = measure.value.map_or("nothing".to_owned(), |value| format!("{value:.3}"));
-            format!("the measure `{name}` is missed: {value}, goal {}", measure.goal)
-        })
-        .collect()
+/// What is amiss: issues that did not end as they should, and why; measures that are missed, and by how much. Once all
+/// issues are done, a measure that measured nothing is missed too.
+pub(super) fn problems(tasks: &[TaskView], report: &Report) -> Vec<String> {
+    let mut problems = unfinished(tasks);
+    let is_complete = problems.is_empty();
+    for (name, measure) in report.measures.named() {
+        if measure.met == Some(true) || (measure.met.is_none() && !is_complete) {
+            continue;
+        }
+        let value = measure.value.map_or("nothing".to_owned(), |value| format!("{value:.3}"));
+        problems.push(format!("the measure `{name}` is missed: {value}, goal {}", measure.goal));
+    }
+    problems
 }
 
-/// Which issues did not end as they should, and why.
-pub(super) fn unfinished(tasks: &[TaskView]) -> Vec<String> {
+fn unfinished(tasks: &[TaskView]) -> Vec<String> {
     let others = tasks.iter().filter(|task| task.state != StateWord::Done);
-    others
-        .map(|task| {
-            let blockers: Vec<String> =
-                task.blocked_by.iter().map(|issue| format!("#{}", issue.number)).collect();
-            let why = match &task.reason {
-                Some(reason) => format!(": {reason}"),
-                None if blockers.is_empty() => String::new(),
-                None => format!(": waits for {}", blockers.join(", ")),
-            };
-            format!("#{} is {}{why}", task.issue.number, task.state.as_str())
-        })
-        .collect()
+    let told = others.map(|task| {
+        let why = task.reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
+        format!("#{} is {}{why}", task.issue.number, task.state.as_str())
+    });
+    told.collect()
 }
 
 #[cfg(test)]

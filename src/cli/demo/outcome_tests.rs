@@ -22,24 +22,23 @@ fn report(met: Option<bool>) -> Report {
 }
 
 #[test]
-fn a_missed_measure_is_named_and_so_is_one_that_measured_nothing() {
-    assert!(missed(&report(Some(true))).is_empty());
-    assert_eq!(missed(&report(Some(false))), ["the measure `estimates` is missed: 0.500, goal 0.8"]);
+fn a_missed_measure_is_named_and_so_is_one_that_measured_nothing_in_the_end() {
+    let (done, gating) = ([task(1, StateWord::Done)], [task(1, StateWord::Gating)]);
+    assert!(problems(&done, &report(Some(true))).is_empty());
+    let told = "the measure `estimates` is missed: 0.500, goal 0.8";
+    assert_eq!(problems(&done, &report(Some(false))), [told]);
+    assert_eq!(problems(&gating, &report(Some(false))), ["#1 is gating", told]);
     let mut nothing = report(None);
     nothing.measures.estimates.value = None;
-    assert_eq!(missed(&nothing), ["the measure `estimates` is missed: nothing, goal 0.8"]);
+    assert_eq!(problems(&done, &nothing), ["the measure `estimates` is missed: nothing, goal 0.8"]);
+    assert_eq!(problems(&gating, &nothing), ["#1 is gating"]);
 }
 
 #[test]
 fn an_unfinished_task_says_why() {
     let parked = TaskView { reason: Some("gates are red".to_owned()), ..task(2, StateWord::Parked) };
-    let blocker = task(2, StateWord::Parked).issue;
-    let blocked = TaskView { blocked_by: vec![blocker], ..task(4, StateWord::Blocked) };
-    let tasks = [task(1, StateWord::Done), parked, task(3, StateWord::Gating), blocked];
-    assert_eq!(
-        unfinished(&tasks),
-        ["#2 is parked: gates are red", "#3 is gating", "#4 is blocked: waits for #2"]
-    );
+    let tasks = [task(1, StateWord::Done), parked, task(3, StateWord::Gating)];
+    assert_eq!(problems(&tasks, &report(Some(true))), ["#2 is parked: gates are red", "#3 is gating"]);
 }
 
 #[test]
@@ -55,6 +54,14 @@ fn the_outcome_tells_what_was_out_of_the_ordinary() {
     let red = BTreeMap::from([(2, BTreeSet::from(["lint".to_owned(), "test".to_owned()]))]);
     let text = render(&[fixed, rotated, parked], &red, &report(Some(true)));
     let (tasks, measures) = text.split_once("\n\n").unwrap();
-    insta::assert_snapshot!(tasks, @"");
+    insta::assert_snapshot!(tasks, @r"
+    ISSUE  STATE   MODEL  PEAK     ESTIMATE  COST   MERGED  TITLE
+    #2     done    -      unknown  45k       $0.00  !7      Title 2
+        its gates were red first (lint, test), green after 1 continuation
+    #3     done    -      191k     45k       $0.00  -       Title 3
+        session 1 was rotated at 95.1 % of its context; session 2 went on from the hand-over
+    #4     parked  -      unknown  45k       $0.00  -       Title 4
+        no gates
+    ");
     assert!(measures.starts_with("autonomy"), "{measures}");
 }

@@ -1,3 +1,5 @@
+use std::slice::from_ref;
+
 use super::*;
 use crate::domain::{
     id::{IssueRef, RepoRef, TreeId},
@@ -91,7 +93,7 @@ fn elsewhere_than_on_a_terminal_each_change_of_state_is_a_line() {
     let (begun, grown) = (running(0.1, GateWord::Green), running(0.5, GateWord::Green));
     let rotated = TaskView { sessions: vec![session(1, 0.95), session(2, 0.1)], ..grown.clone() };
     let steps: [&[TaskView]; 5] =
-        [&[task(1, StateWord::Ready)], &[begun.clone()], &[begun], &[grown], &[rotated]];
+        [&[task(1, StateWord::Ready)], from_ref(&begun), from_ref(&begun), &[grown], &[rotated]];
     let text = shown(None, &steps);
     assert_eq!(text.lines().count(), 3, "{text}");
     assert!(!text.contains('\x1b'));
@@ -100,7 +102,7 @@ fn elsewhere_than_on_a_terminal_each_change_of_state_is_a_line() {
 #[test]
 fn on_a_terminal_the_lines_are_drawn_over_each_other_within_its_width() {
     let (begun, grown) = (running(0.1, GateWord::Running), running(0.5, GateWord::Running));
-    let text = shown(Some(30), &[&[begun.clone()], &[begun], &[grown]]);
+    let text = shown(Some(30), &[from_ref(&begun), from_ref(&begun), &[grown]]);
     assert_eq!(text, "\r#2  running     [#---------] \x1b[K\n\x1b[1A\r#2  running     [#####-----] \x1b[K\n");
 }
 

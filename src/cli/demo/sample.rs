@@ -127,3 +127,77 @@ fn git(folder: &Path, environment: &BTreeMap<String, String>, args: &[&str]) -> 
         output_limit_bytes: 64 * 1024,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::{
+        config::{PolicyConfig, repository_policy},
+        domain::{
+            id::RepoRef,
+            metadata::{Difficulty, Metadata},
+        },
+        parse::{self, IssueText},
+    };
+
+    fn files_below(folder: &Path, at: &str, found: &mut BTreeSet<String>) {
+        for entry in fs::read_dir(folder.join(at)).unwrap() {
+            let entry = entry.unwrap();
+            let path = Path::new(at).join(entry.file_name()).display().to_string();
+            if entry.file_type().unwrap().is_dir() {
+                files_below(folder, &path, found);
+            } else {
+                found.insert(path);
+            }
+        }
+    }
+
+    #[test]
+    fn every_file_of_the_sample_is_pushed() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/cli/demo/sample");
+        let mut found = BTreeSet::new();
+        files_below(&folder, "", &mut found);
+        assert_eq!(found, FILES.iter().map(|(path, _)| (*path).to_owned()).collect());
+    }
+
+    #[test]
+    fn the_gates_are_those_of_its_own_file() {
+        let (_, text) = FILES.iter().find(|(path, _)| *path == ".mosaic.toml").unwrap();
+        let gates = repository_policy(text, &PolicyConfig::default()).unwrap().gates.unwrap();
+        assert_eq!(gates.keys().collect::<Vec<_>>(), GATES.iter().collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn each_issue_says_all_that_there_is_to_say_and_together_they_are_a_diamond_and_a_chain() {
+        let repo = RepoRef::new("mona", "almanac");
+        let mut edges: BTreeSet<(u64, u64)> = DEPENDENCIES.into();
+        let mut difficulties = Vec::new();
+        for (number, title, body) in issues() {
+            let Metadata { difficulty, estimated_tokens, files, blocks, blocked_by, acceptance, .. } =
+                parse::read(&IssueText { repo: &repo, body, labels: &[] });
+            difficulties.push(difficulty.unwrap().value);
+            assert!(!title.is_empty() && estimated_tokens.is_some(), "{number}");
+            assert!(files.unwrap().value.len() >= 2 && acceptance.unwrap().value.len() >= 2, "{number}");
+            edges.extend(blocks.iter().flat_map(|field| &field.value).map(|other| (other.number, number)));
+            let blockers = blocked_by.iter().flat_map(|field| &field.value);
+            edges.extend(blockers.map(|other| (number, other.number)));
+        }
+        assert_eq!(edges, BTreeSet::from([(2, 1), (3, 1), (4, 2), (4, 3), (5, 4)]));
+        use Difficulty::{Easy, Hard, Medium};
+        assert_eq!(difficulties, [Easy, Medium, Medium, Hard, Easy]);
+    }
+
+    #[tokio::test]
+    async fn what_git_refuses_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let environment = crate::config::environment();
+        let nowhere = folder.path().join("nowhere").display().to_string();
+        let error = push(&folder.path().join("tree"), &environment, &nowhere, &SecretString::from("canary"))
+            .await
+            .unwrap_err();
+        let told = error.to_string();
+        assert!(told.starts_with("`git push` failed: ") && !told.contains("canary"), "{told}");
+    }
+}

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// How often it looks.
-const LOOK: Duration = Duration::from_millis(100);
+const LOOK: Duration = Duration::from_millis(50);
 /// How long what follows a merge (a status, the last edit of a comment) may take to show on the forge.
 const AFTERMATH: Duration = Duration::from_secs(10);
 

@@ -28,7 +28,7 @@ split() {
     head=$indent
     command=${1#"$indent"}
     case $command in
-        '' | '#'* | then | else | do | '{' | '}' | ';;') return 1 ;;
+        '' | '#'* | then | else | do | '{' | '}' | '(' | ')'* | ';;') return 1 ;;
         fi | 'fi '* | done | 'done '* | esac | 'esac '*) return 1 ;;
         'for '* | 'case '* | *'() {') return 1 ;;
         'if '* | 'elif '* | 'while '* | 'until '*)
