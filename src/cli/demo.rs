@@ -95,8 +95,7 @@ async fn stage(
         ("store.path", path(&folder.join("data/mosaic.db"))),
         ("workspace.root", path(&folder.join("data/workspaces"))),
         ("agents.demo.command", {
-            let command =
-                [OWN_EXECUTABLE.into(), "scripted-agent".into(), "--scripts".into(), path(&scripts)];
+            let command = [OWN_EXECUTABLE.into(), scripted::MODE.into(), "--scripts".into(), path(&scripts)];
             Value::Array(command.to_vec())
         }),
     ];
