@@ -282,3 +282,6 @@ fn count(numerator: u64, denominator: u64) -> Measure {
         denominator,
     }
 }
+
+#[cfg(test)]
+mod tests;
