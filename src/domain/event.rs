@@ -328,3 +328,6 @@ impl TaskEvent {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
