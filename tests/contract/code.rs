@@ -123,7 +123,7 @@ pub async fn a_second_pull_request_is_a_conflict(stage: &mut Stage<'_>) {
 /// Merges and writes down what git and the forge say afterwards.
 async fn merge(stage: &mut Stage<'_>, who: Who, pull: u64, body: Value) {
     checked(stage, pull, true).await;
-    stage.post(who, &format!("repos/{{repo}}/pulls/{pull}/merge"), body).await;
+    stage.ask_to_merge(who, pull, body).await;
     let seen = stage.get(Bot, &format!("repos/{{repo}}/pulls/{pull}")).await.json;
     stage.note("merged", json!([seen["merged"], seen["state"], seen["merged_by"]["login"]]));
     let main = stage.get(Bot, "repos/{repo}/branches/main").await.json;
@@ -151,24 +151,23 @@ pub async fn merging(stage: &mut Stage<'_>) {
 pub async fn merge_refusals(stage: &mut Stage<'_>) {
     stage.issues(1).await;
     topic(stage, "topic", "a", "1").await;
-    let pull = stage.forge.create_pull(&stage.repo, "topic", "main", "WIP: One", "").await;
+    stage.forge.create_pull(&stage.repo, "topic", "main", "WIP: One", "").await;
     let path = "repos/{repo}/pulls/2/merge";
-    let draft = stage.post(Bot, path, json!({ "Do": "merge" })).await;
+    let draft = stage.ask_to_merge(Bot, 2, json!({ "Do": "merge" })).await;
     stage.note("message", draft.json["message"].clone());
     stage.patch(Bot, "repos/{repo}/pulls/2", json!({ "title": "One" })).await;
-    checked(stage, pull, true).await;
-    let behind = stage.post(Bot, path, json!({ "Do": "merge", "head_commit_id": "0".repeat(40) })).await;
+    let behind = stage.ask_to_merge(Bot, 2, json!({ "Do": "merge", "head_commit_id": "0".repeat(40) })).await;
     stage.note("message", behind.json["message"].clone());
-    let style = stage.post(Bot, path, json!({ "Do": "nonsense" })).await;
+    let style = stage.ask_to_merge(Bot, 2, json!({ "Do": "nonsense" })).await;
     stage.note("style", style.json["message"].clone());
     let refused = stage.post(Stranger, path, json!({ "Do": "merge" })).await;
     stage.note("message", refused.json["message"].clone());
     stage.post(Nobody, path, json!({ "Do": "merge" })).await;
     stage.forge.add_dependency(&stage.repo.clone(), 2, 1).await;
-    stage.post(Bot, path, json!({ "Do": "merge" })).await;
+    stage.ask_to_merge(Bot, 2, json!({ "Do": "merge" })).await;
     stage.forge.remove_dependency(&stage.repo.clone(), 2, 1).await;
     stage.patch(Bot, "repos/{repo}/pulls/2", json!({ "state": "closed" })).await;
-    stage.post(Bot, path, json!({ "Do": "merge" })).await;
+    stage.ask_to_merge(Bot, 2, json!({ "Do": "merge" })).await;
     stage.post(Bot, "repos/{repo}/pulls/99/merge", json!({ "Do": "merge" })).await;
     stage.post(Bot, "repos/{repo}/pulls/1/merge", json!({ "Do": "merge" })).await;
 }
@@ -179,7 +178,7 @@ pub async fn merge_conflicts(stage: &mut Stage<'_>) {
     let first = stage.forge.create_pull(&stage.repo, "topic", "main", "One", "").await;
     let second = stage.forge.create_pull(&stage.repo, "other", "main", "Two", "").await;
     checked(stage, first, true).await;
-    stage.post(Bot, &format!("repos/{{repo}}/pulls/{first}/merge"), json!({ "Do": "merge" })).await;
+    stage.ask_to_merge(Bot, first, json!({ "Do": "merge" })).await;
     checked(stage, second, false).await;
     let seen = stage.get(Bot, &format!("repos/{{repo}}/pulls/{second}")).await;
     stage.note("mergeable", seen.json["mergeable"].clone());
@@ -199,8 +198,7 @@ pub async fn squash_and_fast_forward(stage: &mut Stage<'_>) {
     topic(stage, "main", "main.txt", "1\n").await;
     let pull = stage.forge.create_pull(&stage.repo, "late", "main", "Late", "").await;
     checked(stage, pull, true).await;
-    let path = format!("repos/{{repo}}/pulls/{pull}/merge");
-    stage.post(Bot, &path, json!({ "Do": "fast-forward-only" })).await;
+    stage.ask_to_merge(Bot, pull, json!({ "Do": "fast-forward-only" })).await;
     merge(stage, Bot, pull, json!({ "Do": "rebase" })).await;
 }
 

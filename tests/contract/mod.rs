@@ -6,7 +6,9 @@
 //! held to it. `MOSAIC_CONTRACT_RECORD=1` with a real Gitea writes them anew.
 #![allow(clippy::disallowed_methods, reason = "tests read the environment")]
 
+mod client;
 mod code;
+mod faults;
 mod hooks;
 mod issues;
 mod shape;
@@ -16,7 +18,10 @@ mod traps;
 
 use std::{fs, future::Future, path::PathBuf, pin::Pin};
 
-use crate::support::forge_under_test::{ForgeUnderTest, Kind};
+use crate::support::{
+    forge_under_test::{ForgeUnderTest, Kind},
+    real_gitea::RealGitea,
+};
 use stage::Stage;
 
 /// A case: what is done on a stage.
@@ -42,6 +47,7 @@ cases! {
     site::collaborators_and_permissions,
     site::private_repositories_are_not_there_for_others,
     site::archived_repositories_are_locked,
+    site::a_renamed_repository_leads_on,
     issues::issues_are_made_and_read,
     issues::issues_are_changed,
     issues::issues_are_listed,
@@ -138,4 +144,14 @@ fn no_kept_transcript_is_without_its_case() {
         let case = name.trim_end_matches(".txt");
         assert!(NAMES.contains(&case), "{name} belongs to no case");
     }
+}
+
+#[test]
+fn a_real_gitea_leaves_nothing_behind() {
+    let Some(gitea) = RealGitea::start() else { return };
+    let (folder, address) = (gitea.folder().to_owned(), gitea.url().trim_start_matches("http://").to_owned());
+    std::net::TcpStream::connect(&address).unwrap();
+    drop(gitea);
+    assert!(std::net::TcpStream::connect(&address).is_err(), "it still listens");
+    assert!(!folder.exists(), "{} is still there", folder.display());
 }

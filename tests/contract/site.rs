@@ -1,8 +1,10 @@
 //! Cases on the site, its users and repositories.
 
+use reqwest::Method;
 use serde_json::json;
 
 use super::stage::{Stage, Who::*};
+use crate::support::git::git;
 
 pub async fn the_site_and_its_users(stage: &mut Stage<'_>) {
     let version = stage.get(Nobody, "version").await;
@@ -49,7 +51,7 @@ pub async fn repositories_are_made_and_seen(stage: &mut Stage<'_>) {
     let grown =
         stage.post(Owner, "user/repos", json!({ "name": format!("{name}-three"), "auto_init": true })).await;
     stage.note("grown", json!([grown.json["empty"], grown.json["default_branch"]]));
-    stage.get(Owner, &format!("repos/{{repo}}-three/branches/main")).await;
+    stage.get(Owner, "repos/{repo}-three/branches/main").await;
     stage.post(Admin, "admin/users/{bot}/repos", json!({ "name": "own" })).await;
     stage.post(Bot, "admin/users/{bot}/repos", json!({ "name": "other" })).await;
     let seen = stage.get(Bot, "repos/{repo}").await;
@@ -61,8 +63,7 @@ pub async fn repositories_are_made_and_seen(stage: &mut Stage<'_>) {
     let seen = stage.get(Stranger, "repos/{repo}").await;
     stage.note("permissions", seen.json["permissions"].clone());
     let found = format!("repos/search?q={name}&limit=1");
-    let found =
-        stage.ask_named(Bot, reqwest::Method::GET, &found, "repos/search?q={name}&limit=1", None).await;
+    let found = stage.ask_named(Bot, Method::GET, &found, "repos/search?q={name}&limit=1", None).await;
     stage.note("found", json!([found.json["ok"], found.json["data"].as_array().map(Vec::len)]));
     stage.get(Owner, "user/repos?limit=1").await;
     for change in [
@@ -131,4 +132,28 @@ pub async fn archived_repositories_are_locked(stage: &mut Stage<'_>) {
     let (owner, name) = stage.repo.split_once('/').map(|(o, n)| (o.to_owned(), n.to_owned())).unwrap();
     let dependency = json!({ "index": 2, "owner": owner, "repo": name });
     stage.post(Bot, "repos/{repo}/issues/1/dependencies", dependency).await;
+}
+
+pub async fn a_renamed_repository_leads_on(stage: &mut Stage<'_>) {
+    stage.issues(1).await;
+    let (owner, name) =
+        stage.repo.split_once('/').map(|(owner, name)| (owner.to_owned(), name.to_owned())).unwrap();
+    let renamed = stage.patch(Owner, "repos/{repo}", json!({ "name": format!("{name}-new") })).await;
+    stage.note("full_name", renamed.json["full_name"].clone());
+    for (method, path, body) in [
+        (Method::GET, "repos/{repo}", None),
+        (Method::GET, "repos/{repo}/issues?state=all", None),
+        (Method::GET, "repos/{repo}/branches/mosaic/1-one", None),
+        (Method::POST, "repos/{repo}/issues", Some(json!({ "title": "x" }))),
+    ] {
+        let moved = stage.ask(Bot, method, path, body).await;
+        stage.note("to", moved.headers["location"].to_str().unwrap());
+    }
+    stage.get(Bot, "repos/{repo}-new/issues/1").await;
+    let url = format!("{}/{owner}/{name}.git", stage.forge.url());
+    let bot = stage.forge.bot.clone();
+    let here = std::env::temp_dir();
+    let found =
+        tokio::task::spawn_blocking(move || git(&here, Some(&bot), &["ls-remote", &url])).await.unwrap();
+    stage.note("git finds it", found.is_ok());
 }

@@ -3,7 +3,6 @@
 //! The transcript holds statuses, shapes and chosen values, nothing that differs from run to run (names, ids,
 //! times), so that the transcripts of two forges can be compared word for word.
 
-use mosaic_coordinator::forge::simulated::SimulatedGitea;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -45,10 +44,6 @@ impl<'f> Stage<'f> {
         Self { forge, stranger, repo, transcript, shapes, receiver: None, heard: 0 }
     }
 
-    pub fn knobs(&self) -> Option<&SimulatedGitea> {
-        self.forge.knobs()
-    }
-
     /// Asks `path` (with `{repo}` for the repository, `{bot}`, `{owner}` and `{stranger}` for logins) and
     /// writes down who asked what and the status and shape of the answer.
     pub async fn ask(&mut self, who: Who, method: Method, path: &str, body: Option<Value>) -> Answered {
@@ -64,6 +59,30 @@ impl<'f> Stage<'f> {
         name: &str,
         body: Option<Value>,
     ) -> Answered {
+        let answer = self.quietly(who, method.clone(), path, body).await;
+        self.write_down(who, &method, name, &answer);
+        answer
+    }
+
+    /// The same for a merge, again and again while the forge is still checking: a real one does that a little
+    /// after each push. Only the last answer is written down.
+    pub async fn ask_to_merge(&mut self, who: Who, pull: u64, body: Value) -> Answered {
+        let path = format!("repos/{{repo}}/pulls/{pull}/merge");
+        let mut last = None;
+        let settled = async || {
+            let answer = self.quietly(who, Method::POST, &path, Some(body.clone())).await;
+            let checking = answer.status == 405 && answer.json["message"] == "Please try again later";
+            last = Some(answer);
+            !checking
+        };
+        self.forge.until("the pull request has been checked", settled).await;
+        let answer = last.expect("it was asked");
+        self.write_down(who, &Method::POST, &path, &answer);
+        answer
+    }
+
+    /// Asks without writing anything down.
+    async fn quietly(&self, who: Who, method: Method, path: &str, body: Option<Value>) -> Answered {
         let token = match who {
             Who::Admin => Some(&self.forge.admin.token),
             Who::Owner => Some(&self.forge.owner.token),
@@ -73,7 +92,10 @@ impl<'f> Stage<'f> {
             Who::Liar => Some(&self.repo),
         };
         let filled = self.fill(path);
-        let answer = self.forge.ask_with(token.map(String::as_str), method.clone(), &filled, body).await;
+        self.forge.ask_with(token.map(String::as_str), method, &filled, body).await
+    }
+
+    fn write_down(&mut self, who: Who, method: &Method, name: &str, answer: &Answered) {
         let shape = if answer.text.is_empty() {
             "nothing".to_owned()
         } else if answer.json.is_null() && answer.text.trim() != "null" {
@@ -83,7 +105,6 @@ impl<'f> Stage<'f> {
         };
         let total = if answer.headers.contains_key("x-total-count") { " total" } else { "" };
         self.transcript.push(format!("{method} {name} ({who:?}) -> {} {shape}{total}", answer.status));
-        answer
     }
 
     fn fill(&self, path: &str) -> String {

@@ -28,10 +28,11 @@ const KEEPER: &str = r#"
 folder=$1; shift
 trap : TERM
 "$@" >"$folder/web.log" 2>&1 &
+gitea=$!
 read -r _
-kill -TERM -$$
-n=0
-while kill -0 $! 2>/dev/null && [ $n -lt 50 ]; do sleep 0.1; n=$((n + 1)); done
+kill -TERM "$gitea"
+(sleep 5; kill -KILL "$gitea") &
+wait "$gitea"
 cd /
 rm -rf "$folder"
 kill -KILL -$$
@@ -41,6 +42,7 @@ kill -KILL -$$
 pub struct RealGitea {
     url: String,
     admin_token: String,
+    folder: PathBuf,
     keeper: Child,
     leash: Option<ChildStdin>,
 }
@@ -84,8 +86,8 @@ impl RealGitea {
             .spawn()
             .unwrap();
         let leash = keeper.stdin.take();
-        let gitea = Self { url, admin_token, keeper, leash };
-        gitea.await_ready(&folder);
+        let gitea = Self { url, admin_token, folder, keeper, leash };
+        gitea.await_ready();
         Some(gitea)
     }
 
@@ -120,12 +122,17 @@ impl RealGitea {
         token["sha1"].as_str().unwrap().to_owned()
     }
 
-    fn await_ready(&self, folder: &Path) {
+    /// Where it keeps all it has.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    fn await_ready(&self) {
         let address = self.url.trim_start_matches("http://");
         let began = Instant::now();
         while !answers(address) {
             if began.elapsed() > START_WITHIN {
-                let log = fs::read_to_string(folder.join("web.log")).unwrap_or_default();
+                let log = fs::read_to_string(self.folder.join("web.log")).unwrap_or_default();
                 panic!("Gitea does not answer on {address}: {log}");
             }
             std::thread::sleep(Duration::from_millis(50));

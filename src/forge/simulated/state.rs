@@ -212,6 +212,8 @@ pub(super) struct Forge {
     pub(super) users: BTreeMap<u64, User>,
     pub(super) tokens: BTreeMap<String, u64>,
     pub(super) repositories: BTreeMap<u64, Repository>,
+    /// Former names, by owner and name in lower case.
+    pub(super) renamed: BTreeMap<(u64, String), u64>,
     pub(super) issues: BTreeMap<u64, Issue>,
     pub(super) entries: BTreeMap<u64, Entry>,
     /// (blocked, blocker), by issue id.
@@ -229,6 +231,7 @@ impl Forge {
             users: BTreeMap::new(),
             tokens: BTreeMap::new(),
             repositories: BTreeMap::new(),
+            renamed: BTreeMap::new(),
             issues: BTreeMap::new(),
             entries: BTreeMap::new(),
             dependencies: BTreeSet::new(),
@@ -267,6 +270,13 @@ impl Forge {
 
     pub(super) fn is_site_admin(&self, user: Option<u64>) -> bool {
         user.and_then(|user| self.users.get(&user)).is_some_and(|user| user.site_admin)
+    }
+
+    /// The name a repository has now that was called `name` before.
+    pub(super) fn name_now(&self, owner: &str, name: &str) -> Option<&str> {
+        let owner = self.user_named(owner)?.id;
+        let id = self.renamed.get(&(owner, name.to_ascii_lowercase()))?;
+        Some(self.repositories.get(id)?.name.as_str())
     }
 
     /// What `user` (`None`: nobody in particular) may do in `repo`.

@@ -6,7 +6,10 @@
 use std::{fmt, future::Future, pin::Pin};
 
 use actix_web::{
-    FromRequest, HttpMessage, HttpRequest, HttpResponse, ResponseError, dev::Payload, http::StatusCode, web,
+    FromRequest, HttpMessage, HttpRequest, HttpResponse, ResponseError,
+    dev::Payload,
+    http::{Method, StatusCode, header::LOCATION},
+    web,
 };
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
@@ -42,6 +45,8 @@ enum Shape {
     NotFound(&'static str, Option<String>),
     Bare(&'static str),
     Whole(Value),
+    /// Where to, and the words that go with it.
+    Moved(String, &'static str),
     Empty,
 }
 
@@ -63,6 +68,12 @@ impl Refusal {
     }
     pub(super) fn whole(status: u16, body: Value) -> Self {
         Self { status, shape: Shape::Whole(body) }
+    }
+    /// The same thing elsewhere, by a path.
+    pub(super) fn moved(location: String, reads: bool) -> Self {
+        // Go writes a line for a person, but not to one who posts.
+        let words = if reads { "<a>Moved Permanently</a>.\n\n" } else { "" };
+        Self { status: 301, shape: Shape::Moved(location, words) }
     }
     pub(super) fn invalid(message: impl Into<String>) -> Self {
         Self::new(422, message)
@@ -100,6 +111,7 @@ impl ResponseError for Refusal {
             }
             Shape::Bare(text) => answer.json(text),
             Shape::Whole(body) => answer.json(body),
+            Shape::Moved(location, words) => answer.insert_header((LOCATION, location.as_str())).body(*words),
             Shape::Empty => answer.finish(),
         }
     }
@@ -200,9 +212,21 @@ impl Call {
             let error = format!("user redirect does not exist [name: {owner}]");
             return Err(Refusal::missing("GetUserByName", Some(error)));
         }
-        let repo = forge.repository_named(owner, self.part("repo")).ok_or_else(Refusal::not_found)?;
+        let name = self.part("repo");
+        let repo = forge.repository_named(owner, name).ok_or_else(|| match forge.name_now(owner, name) {
+            Some(now) => {
+                Refusal::moved(self.path_with(owner, name, now), self.request.method() == Method::GET)
+            }
+            None => Refusal::not_found(),
+        })?;
         let access = forge.access(repo, self.caller);
         if access < Access::Read { Err(Refusal::not_found()) } else { Ok(Place { repo: repo.id, access }) }
+    }
+
+    /// The path that was asked for, with its query, with another name for the repository.
+    pub(super) fn path_with(&self, owner: &str, name: &str, now: &str) -> String {
+        let asked = self.request.uri().path_and_query().map_or("", |asked| asked.as_str());
+        asked.replacen(&format!("/{owner}/{name}"), &format!("/{owner}/{now}"), 1)
     }
 
     /// The repository of the path for someone who is signed in and means to change something there.

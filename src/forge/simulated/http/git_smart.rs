@@ -19,6 +19,9 @@ pub(super) async fn serve(call: Call) -> Answer {
     let (repo, user, writing, login) = {
         let forge = call.site.forge();
         let found = forge.repository_named(call.part("owner"), &name);
+        if let (None, Some(now)) = (found, forge.name_now(call.part("owner"), &name)) {
+            return Err(Refusal::moved(call.path_with(call.part("owner"), call.part("repo"), now), true));
+        }
         let access = found.map_or(Access::None, |repo| forge.access(repo, call.caller));
         let Some(user) = call.caller.or_else(|| (!pushes && access >= Access::Read).then_some(0)) else {
             let mut asks = plain(StatusCode::UNAUTHORIZED, "Unauthorized\n");

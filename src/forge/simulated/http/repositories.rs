@@ -21,6 +21,7 @@ struct NewRepository {
 
 #[derive(Deserialize)]
 struct Edit {
+    name: Option<String>,
     description: Option<String>,
     private: Option<bool>,
     archived: Option<bool>,
@@ -151,7 +152,31 @@ pub(super) async fn edit(call: Call) -> Answer {
         repo.dependencies_enabled = tracker.enable_issue_dependencies;
     }
     repo.updated = now();
+    if let Some(name) = edit.name.filter(|name| !name.is_empty()) {
+        rename(&call, &mut forge, place.repo, &name)?;
+    }
     answer(200, &forge.repo_json(forge.repo(place.repo), place.access))
+}
+
+/// Gives a repository another name; the old one leads on to it.
+fn rename(call: &Call, forge: &mut Forge, id: u64, name: &str) -> Result<(), Refusal> {
+    let repo = forge.repo(id);
+    let (owner, old) = (repo.owner, repo.name.clone());
+    let login = forge.login(owner).to_owned();
+    if old == name {
+        return Ok(());
+    }
+    if !is_name(name) || forge.repository_named(&login, name).is_some_and(|other| other.id != id) {
+        return Err(Refusal::invalid(format!("repository name is not to be had: {name}")));
+    }
+    let (from, to) = (call.site.git.path(&login, &old), call.site.git.path(&login, name));
+    std::fs::rename(from, to).map_err(|error| Refusal::new(500, error.to_string()))?;
+    forge.renamed.remove(&(owner, name.to_ascii_lowercase()));
+    forge.renamed.insert((owner, old.to_ascii_lowercase()), id);
+    if let Some(repo) = forge.repositories.get_mut(&id) {
+        name.clone_into(&mut repo.name);
+    }
+    Ok(())
 }
 
 pub(super) async fn delete(call: Call) -> Answer {
