@@ -5,7 +5,10 @@ use reqwest::Method;
 use serde_json::json;
 
 use super::stage::{Stage, Who::*};
-use crate::support::receiver::{Received, Receiver};
+use crate::support::{
+    git::git,
+    receiver::{Received, Receiver},
+};
 
 fn signature(body: &[u8]) -> String {
     let mut hmac = Hmac::<sha2::Sha256>::new_from_slice(b"s3cret").unwrap();
@@ -208,6 +211,30 @@ pub async fn pushes_are_told(stage: &mut Stage<'_>) {
     stage.hear_nothing().await;
 }
 
+pub async fn made_and_deleted_refs_are_told(stage: &mut Stage<'_>) {
+    let (bot, repo) = (stage.forge.bot.clone(), stage.repo.clone());
+    stage.listen_to(&["create", "delete", "push", "issues_only"]).await;
+    stage.forge.push(&bot, &repo, "topic", &[("a", "1")], "A").await;
+    stage.hear(2);
+    stage.delete(Bot, "repos/{repo}/branches/topic", json!(null)).await;
+    stage.hear(1);
+    let url = format!("{}/{repo}.git", stage.forge.url());
+    let push = async |refspec: &'static str| {
+        let (url, bot) = (url.clone(), bot.clone());
+        let done = tokio::task::spawn_blocking(move || {
+            let folder = tempfile::tempdir().unwrap();
+            git(folder.path(), Some(&bot), &["clone", "--quiet", &url, "."])?;
+            git(folder.path(), Some(&bot), &["push", "origin", refspec])
+        });
+        done.await.unwrap().unwrap();
+    };
+    push("HEAD:refs/tags/v1").await;
+    stage.hear(2);
+    push(":refs/tags/v1").await;
+    stage.hear(2);
+    stage.hear_nothing().await;
+}
+
 pub async fn pull_requests_are_told(stage: &mut Stage<'_>) {
     let (bot, repo) = (stage.forge.bot.clone(), stage.repo.clone());
     stage.issues(1).await;
@@ -233,6 +260,15 @@ pub async fn pull_requests_are_told(stage: &mut Stage<'_>) {
         closed["pull_request"]["merge_commit_sha"] == push["after"] && issue["commit_id"] == push["after"],
     );
     stage.note("commits", push["total_commits"].clone());
+    // Without its branch a pull request is closed.
+    stage.forge.push(&bot, &repo, "other", &[("c", "1")], "C").await;
+    stage.hear(1);
+    let other = stage.forge.create_pull(&repo, "other", "main", "Other", "").await;
+    stage.hear(1);
+    stage.delete(Bot, "repos/{repo}/branches/other", json!(null)).await;
+    stage.hear(1);
+    let closed = stage.forge.pull(&repo, other).await;
+    stage.note("closed", json!([closed["state"], closed["merged"], closed["head"]["ref"] == "other"]));
     stage.hear_nothing().await;
 }
 

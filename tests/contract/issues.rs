@@ -1,5 +1,6 @@
 //! Cases on issues, comments, labels and timelines.
 
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::stage::{Stage, Who::*};
@@ -32,7 +33,7 @@ pub async fn issues_are_made_and_read(stage: &mut Stage<'_>) {
     let missing = stage.get(Bot, "repos/{repo}/issues/99").await;
     stage.note("missing", missing.json["message"].clone());
     let cased = format!("repos/{}/issues/1", stage.repo.to_uppercase());
-    let cased = stage.ask_named(Bot, reqwest::Method::GET, &cased, "repos/{REPO}/issues/1", None).await;
+    let cased = stage.ask_named(Bot, Method::GET, &cased, "repos/{REPO}/issues/1", None).await;
     stage.note("of another case", cased.json["repository"]["full_name"].clone());
 }
 
@@ -169,16 +170,16 @@ pub async fn comments(stage: &mut Stage<'_>) {
             stage.ask_named(who, method, &path, "repos/{repo}/issues/comments/{id}", Some(body)).await;
         stage.note("body", answer.json["body"].clone());
     };
-    on(Bot, reqwest::Method::PATCH, id, json!({ "body": "One, edited" })).await;
-    on(Bot, reqwest::Method::GET, id, json!(null)).await;
-    on(Stranger, reqwest::Method::PATCH, id, json!({ "body": "Not mine" })).await;
-    on(Stranger, reqwest::Method::PATCH, other, json!({ "body": "Mine" })).await;
-    on(Bot, reqwest::Method::PATCH, other, json!({ "body": "A writer may" })).await;
-    on(Bot, reqwest::Method::PATCH, id, json!({ "body": "" })).await;
-    on(Stranger, reqwest::Method::DELETE, id, json!(null)).await;
-    on(Bot, reqwest::Method::DELETE, id, json!(null)).await;
-    on(Bot, reqwest::Method::GET, id, json!(null)).await;
-    on(Bot, reqwest::Method::PATCH, id, json!({ "body": "Gone" })).await;
+    on(Bot, Method::PATCH, id, json!({ "body": "One, edited" })).await;
+    on(Bot, Method::GET, id, json!(null)).await;
+    on(Stranger, Method::PATCH, id, json!({ "body": "Not mine" })).await;
+    on(Stranger, Method::PATCH, other, json!({ "body": "Mine" })).await;
+    on(Bot, Method::PATCH, other, json!({ "body": "A writer may" })).await;
+    on(Bot, Method::PATCH, id, json!({ "body": "" })).await;
+    on(Stranger, Method::DELETE, id, json!(null)).await;
+    on(Bot, Method::DELETE, id, json!(null)).await;
+    on(Bot, Method::GET, id, json!(null)).await;
+    on(Bot, Method::PATCH, id, json!({ "body": "Gone" })).await;
     stage.get(Bot, "repos/{repo}/issues/comments").await;
 }
 
@@ -215,12 +216,25 @@ pub async fn labels(stage: &mut Stage<'_>) {
     stage.note("filtered", numbers(&filtered.json));
     let hard = one.json[0]["id"].clone();
     let gone = format!("repos/{{repo}}/issues/1/labels/{hard}");
-    stage.ask_named(Bot, reqwest::Method::DELETE, &gone, "repos/{repo}/issues/1/labels/{id}", None).await;
+    stage.ask_named(Bot, Method::DELETE, &gone, "repos/{repo}/issues/1/labels/{id}", None).await;
     stage.get(Bot, path).await;
     stage.put(Bot, path, json!({ "labels": ["hard"] })).await;
     stage.delete(Bot, path, json!(null)).await;
     let none = stage.get(Bot, path).await;
     stage.note("none", none.json);
+    stage.put(Bot, path, json!({ "labels": ["hard"] })).await;
+    let of_repository = format!("repos/{{repo}}/labels/{hard}");
+    for (who, method) in [
+        (Nobody, Method::GET),
+        (Stranger, Method::DELETE),
+        (Bot, Method::DELETE),
+        (Bot, Method::GET),
+        (Bot, Method::DELETE),
+    ] {
+        stage.ask_named(who, method, &of_repository, "repos/{repo}/labels/{id}", None).await;
+    }
+    let none = stage.get(Bot, path).await;
+    stage.note("gone from issues", none.json);
 }
 
 pub async fn timeline(stage: &mut Stage<'_>) {

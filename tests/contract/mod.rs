@@ -82,6 +82,7 @@ cases! {
     hooks::labels_are_told,
     hooks::dependencies_are_not_told,
     hooks::pushes_are_told,
+    hooks::made_and_deleted_refs_are_told,
     hooks::pull_requests_are_told,
     hooks::statuses_are_told,
     hooks::forms_are_signed_over_the_payload,

@@ -155,8 +155,19 @@ impl<'f> Stage<'f> {
 
     /// Listens to the repository's webhooks from now on.
     pub async fn listen(&mut self) {
+        self.listen_to(&["issues", "push", "pull_request", "status"]).await;
+    }
+
+    /// Listens to some events of the repository from now on.
+    pub async fn listen_to(&mut self, events: &[&str]) {
         let receiver = Receiver::start();
-        self.forge.hook_to(&self.repo, &receiver).await;
+        let body = json!({
+            "type": "gitea", "active": true, "events": events,
+            "config": { "url": receiver.url(), "content_type": "json", "secret": "s3cret" },
+        });
+        let path = format!("repos/{}/hooks", self.repo);
+        let made = self.forge.ask(Some(&self.forge.owner), Method::POST, &path, Some(body)).await;
+        assert_eq!(made.status, 201, "{}", made.text);
         self.receiver = Some(receiver);
     }
 

@@ -37,7 +37,7 @@ pub(super) struct Moved {
     /// Zeros where there was none.
     pub(super) before: String,
     pub(super) after: String,
-    /// The commit it is at; `None` for tags and where it is gone.
+    /// The commit it is at; `None` where it is gone.
     pub(super) head: Option<PushedCommit>,
     /// What it gained, newest first; nothing where another branch had it all.
     pub(super) commits: Vec<PushedCommit>,
@@ -191,27 +191,42 @@ impl Forge {
         self.announce(repo.id, event_type, None, &payload);
     }
 
-    /// Tells of a branch or tag that moved: made, pushed or deleted.
+    /// Tells of a branch or tag that moved: made, pushed or deleted. A tag is pushed before it is made or
+    /// deleted, a branch is made before it is pushed, and its end is no push.
     pub(super) fn announce_push(&self, repo: u64, moved: &Moved, doer: u64) {
+        let is_tag = moved.git_ref.starts_with("refs/tags/");
+        let (made, deleted) = (moved.before == ZERO_ID, moved.after == ZERO_ID);
+        if is_tag {
+            self.announce_moved(repo, moved, doer);
+        }
+        if made || deleted {
+            self.announce_ref(repo, moved, doer, if is_tag { "tag" } else { "branch" });
+        }
+        if !is_tag && !deleted {
+            self.announce_moved(repo, moved, doer);
+        }
+    }
+
+    /// The events `create` and `delete`.
+    fn announce_ref(&self, repo: u64, moved: &Moved, doer: u64, kind: &str) {
         let repo = self.repo(repo);
-        let kind = if moved.git_ref.starts_with("refs/tags/") { "tag" } else { "branch" };
         let short = moved.git_ref.splitn(3, '/').nth(2).unwrap_or_default();
-        let sender = self.user_json(doer, None);
-        let owned = self.repo_json(repo, Access::Owner);
-        if moved.after == ZERO_ID {
-            let payload = json!({
-                "ref": short, "ref_type": kind, "pusher_type": "user", "repository": owned, "sender": sender,
-            });
-            self.announce(repo.id, "delete", Some(&moved.git_ref), &payload);
-            return;
-        }
-        if moved.before == ZERO_ID {
-            let payload = json!({
-                "sha": moved.after, "ref": short, "ref_type": kind,
-                "repository": self.repo_json(repo, Access::None), "sender": sender,
-            });
-            self.announce(repo.id, "create", Some(&moved.git_ref), &payload);
-        }
+        let mut payload = json!({ "ref": short, "ref_type": kind, "sender": self.user_json(doer, None) });
+        let event = if moved.after == ZERO_ID {
+            payload["pusher_type"] = json!("user");
+            payload["repository"] = self.repo_json(repo, Access::Owner);
+            "delete"
+        } else {
+            payload["sha"] = json!(moved.after);
+            payload["repository"] = self.repo_json(repo, Access::None);
+            "create"
+        };
+        self.announce(repo.id, event, Some(&moved.git_ref), &payload);
+    }
+
+    /// The event `push`.
+    fn announce_moved(&self, repo: u64, moved: &Moved, doer: u64) {
+        let repo = self.repo(repo);
         let commits: Vec<Value> =
             moved.commits.iter().map(|commit| self.pushed_json(repo.id, commit)).collect();
         let from =
@@ -220,13 +235,14 @@ impl Forge {
                 (_, Some(parent)) => parent.clone(),
                 (_, None) => repo.default_branch.clone(),
             };
+        let sender = self.user_json(doer, None);
         let payload = json!({
             "ref": moved.git_ref, "before": moved.before, "after": moved.after,
             "compare_url": format!("{}/compare/{from}...{}", self.repo_url(repo), moved.after),
             "total_commits": commits.len(),
             "head_commit": moved.head.as_ref().map(|head| self.pushed_json(repo.id, head)),
             "commits": commits.iter().take(COMMITS_TOLD).collect::<Vec<_>>(),
-            "repository": owned, "pusher": sender, "sender": sender,
+            "repository": self.repo_json(repo, Access::Owner), "pusher": sender, "sender": sender,
         });
         self.announce(repo.id, "push", Some(&moved.git_ref), &payload);
     }

@@ -185,7 +185,9 @@ impl Forge {
         let (assignee, assignees) = self.assignees_json(issue);
         let url = self.html_url(issue);
         let facts = &pull.facts;
-        let side = |branch: &str, sha: &str| json!({ "label": branch, "ref": branch, "sha": sha, "repo_id": repo.id, "repo": shown });
+        let side = |branch: &str, git_ref: &str, sha: &str| json!({ "label": branch, "ref": git_ref, "sha": sha, "repo_id": repo.id, "repo": shown });
+        let kept = format!("refs/pull/{}/head", issue.number);
+        let head_ref = if pull.head_gone { &kept } else { &pull.head };
         json!({
             "id": pull.id, "url": url, "number": issue.number, "user": self.user_json(issue.poster, viewer),
             "title": issue.title, "body": issue.body, "labels": self.labels_of(issue), "milestone": null,
@@ -198,8 +200,8 @@ impl Forge {
             "merged_at": pull.merged.as_ref().map(|merged| instant(merged.at)),
             "merge_commit_sha": pull.merged.as_ref().map(|merged| merged.commit.clone()),
             "merged_by": pull.merged.as_ref().map(|merged| self.user_json(merged.by, None)),
-            "allow_maintainer_edit": false, "base": side(&pull.base, &facts.base_sha),
-            "head": side(&pull.head, &facts.head_sha), "merge_base": facts.merge_base, "due_date": null,
+            "allow_maintainer_edit": false, "base": side(&pull.base, &pull.base, &facts.base_sha),
+            "head": side(&pull.head, head_ref, &facts.head_sha), "merge_base": facts.merge_base, "due_date": null,
             "created_at": instant(issue.created), "updated_at": instant(issue.updated),
             "closed_at": issue.closed.map(instant), "pin_order": 0,
         })

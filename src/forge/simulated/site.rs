@@ -133,10 +133,7 @@ impl Site {
         if let Some(branch) = branch {
             self.take_first_branch(repo, branch, &path).await?;
         }
-        let head = match branch {
-            Some(_) if after != ZERO_ID => self.pushed(&path, &after).await,
-            _ => None,
-        };
+        let head = if after == ZERO_ID { None } else { self.pushed(&path, &after).await };
         let moved = Moved { git_ref: name.to_owned(), before, after, head, commits };
         let is_default = {
             let forge = self.forge();
@@ -150,6 +147,7 @@ impl Site {
             forge.announce_push(repo, &moved, doer);
         }
         let Some(branch) = branch else { return Ok(()) };
+        self.forge().head_moved(repo, branch, &moved.after);
         if moved.after == ZERO_ID {
             self.forge().close_orphans(repo, branch, doer);
             return Ok(());
@@ -228,6 +226,17 @@ impl Forge {
                 if self.close(issue, doer, &commit.id).is_err() {
                     return;
                 }
+            }
+        }
+    }
+
+    /// Lets all pull requests from a branch, closed ones too, show where it is now.
+    fn head_moved(&mut self, repo: u64, branch: &str, after: &str) {
+        let here = self.issues.values_mut().filter(|issue| issue.repo == repo);
+        for pull in here.filter_map(|issue| issue.pull.as_mut()).filter(|pull| pull.head == branch) {
+            pull.head_gone = after == ZERO_ID;
+            if !pull.head_gone {
+                after.clone_into(&mut pull.facts.head_sha);
             }
         }
     }

@@ -112,6 +112,8 @@ pub(super) struct Pull {
     pub(super) id: u64,
     pub(super) head: String,
     pub(super) base: String,
+    /// Whether its branch was deleted.
+    pub(super) head_gone: bool,
     pub(super) facts: PullFacts,
     pub(super) merged: Option<Merged>,
 }

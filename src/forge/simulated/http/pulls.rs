@@ -143,7 +143,7 @@ pub(super) async fn create(call: Call) -> Answer {
     let mut labels = wanted.labels.unwrap_or_default();
     labels.retain(|label| known.contains_key(label));
     let id = forge.next_id("pull");
-    let pull = Some(Pull { id, head, base: wanted.base, facts, merged: None });
+    let pull = Some(Pull { id, head, base: wanted.base, head_gone: false, facts, merged: None });
     let draft = Draft { title: wanted.title, body: wanted.body, labels, assignees, pull, ..Draft::default() };
     let issue = forge.open(place.repo, user, draft);
     answer(201, &forge.pull_json(&forge.issues[&issue], call.caller))
