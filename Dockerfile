@@ -23,7 +23,7 @@ USER mosaic
 WORKDIR /var/lib/mosaic
 VOLUME /var/lib/mosaic
 EXPOSE 8000
-# Alive, not ready: a forge that is down is no reason to be restarted. There is no curl in this image; bash is.
+# Change the port by PORT, not in the file: this reads it too. Alive, not ready: a forge that is down is no reason to be restarted. There is no curl in this image; bash is.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=10s \
     CMD ["bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/${PORT:-8000} && printf 'GET /health HTTP/1.0\\r\\n\\r\\n' >&3 && grep -q '\"status\":\"ok\"' <&3"]
 # Drains on SIGTERM, within 35 s: stop with `docker stop --time 40`.

@@ -291,7 +291,7 @@ fn lay_ground(options: &Options) -> Result<Ground, StartError> {
         workspaces,
         keeper,
         environment: Arc::new(environment.clone()),
-        read_text: Arc::new(|text| parse::read(text)),
+        read_text: Arc::new(parse::read),
         meters: Arc::new(Meters::default()),
         wiring: Arc::new(Wiring::default()),
     })

@@ -1,5 +1,10 @@
 //! The integration tests: one binary, a module per behaviour.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "tests panic where something is not as it has to be, and so do their helpers"
+)]
+
 mod acp;
 mod config;
 mod contract;

@@ -8,7 +8,7 @@
 //! The script is `--script FILE`, or `--scripts DIR` with one `<issue-number>.json` per issue (the number comes
 //! from the prompt's header, so no model option can be offered), or the variables `SCRIPTED_AGENT_SCRIPT` and
 //! `SCRIPTED_AGENT_SCRIPTS`. An entry of `turns` serves once (`times` says how often); the state of entries lives
-//! as long as the process. See [`script`] for the steps.
+//! as long as the process. See `script.rs` for the steps.
 
 mod client;
 mod header;
