@@ -71,7 +71,7 @@ pub(super) async fn repository_issues_assigned(ground: &Ground<'_>) {
     ground.under_test.create_issue(&ground.name, "Mine", "", &[&ground.under_test.bot]).await;
     let found = ground.client.repository_issues_assigned(&ground.repo, &ground.bot, Some(0)).await.unwrap();
     assert_eq!(names(&found), [2]);
-    let unknown = BotUser { id: 1_000_000, login: "nobody-at-all".into() };
+    let unknown = BotUser { id: 1_000_000, login: "nobody-at-all".into(), email: String::new() };
     let refused = ground.client.repository_issues_assigned(&ground.repo, &unknown, None).await;
     assert!(matches!(refused, Err(ForgeError::NotFound { .. })), "{refused:?}");
 }
