@@ -27,4 +27,11 @@ macro_rules! on_both_forges {
     };
 }
 
+mod agents;
+mod blockers;
+mod changes;
+mod gating;
+mod merging;
+mod supervision;
+mod webhooks;
 mod whole_loop;

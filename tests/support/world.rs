@@ -69,6 +69,11 @@ impl Staging {
         self
     }
 
+    /// A path in the world's folder.
+    pub fn path(&self, path: &str) -> PathBuf {
+        self.folder.path().join(path)
+    }
+
     /// Without a webhook: nothing is told, all has to be found.
     pub fn unhooked(mut self) -> Self {
         self.hooked = false;
@@ -163,6 +168,11 @@ impl World {
         self.running.as_ref().expect("it was started")
     }
 
+    /// The configuration that it was started with.
+    pub fn config(&self) -> Config {
+        self.options.config.clone()
+    }
+
     /// A URL of the coordinator.
     pub fn url(&self, path: &str) -> String {
         format!("{}{path}", self.running().url())
@@ -171,6 +181,16 @@ impl World {
     /// A path in the world's folder.
     pub fn path(&self, path: &str) -> PathBuf {
         self.folder.path().join(path)
+    }
+
+    /// Lets agents go on that wait for a file of this name.
+    pub fn say(&self, name: &str) {
+        fs::write(self.path(name), "").unwrap();
+    }
+
+    /// The step that waits until [`World::say`] says this name.
+    pub fn heard(&self, name: &str) -> Value {
+        json!({ "wait_file": self.path(name) })
     }
 
     /// Makes an issue that is nobody's yet, with what its agent will do; returns its number.
@@ -545,7 +565,12 @@ capability = "high"
     );
     let file = folder.join("mosaic.toml");
     fs::write(&file, text).unwrap();
-    let sources = Sources { file: Some(file), environment: BTreeMap::new(), ..Sources::default() };
+    config_of(&file)
+}
+
+/// A configuration file's content on top of the defaults.
+pub fn config_of(file: &Path) -> Config {
+    let sources = Sources { file: Some(file.to_owned()), environment: BTreeMap::new(), ..Sources::default() };
     load(sources).unwrap_or_else(|faults| panic!("{faults}")).config
 }
 
