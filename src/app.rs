@@ -382,7 +382,7 @@ async fn stop_actors(ground: &Ground) {
             }
         )*};
     }
-    let agents: Vec<_> = ground.wiring.agents.iter().map(|entry| entry.value().clone()).collect();
+    let agents: Vec<_> = ground.wiring.agents.iter().map(|agent| agent.mailbox.clone()).collect();
     ground.wiring.agents.clear();
     agents.iter().for_each(Mailbox::stop);
     for agent in &agents {

@@ -112,7 +112,7 @@ impl Handle<Usage> for ContextMonitorActor {
         if rotate {
             // First of all: the agent goes on consuming until it hears of it.
             if let Some(agent) = self.ground.wiring.agents.get(&key.issue) {
-                agent.port::<Rotate>().deliver(Rotate { key: key.clone(), session });
+                agent.mailbox.port::<Rotate>().deliver(Rotate { key: key.clone(), session });
             }
             self.ground.meters.rotation();
             tracing::info!(task = %key.issue, session = session.0, used_tokens, window_tokens, "rotation ordered");

@@ -35,7 +35,7 @@ use tokio::sync::mpsc;
 
 use crate::{
     config::Config,
-    domain::{id::IssueRef, metadata::Metadata},
+    domain::{id::IssueRef, metadata::Metadata, task::TaskKey},
     forge::{Forge, wire::BotUser},
     process::Keeper,
     runtime::{Census, Clock, Health, Mailbox},
@@ -91,8 +91,17 @@ pub struct Wiring {
     metrics: OnceLock<Mailbox<metrics::MetricsActor>>,
     warden: OnceLock<Mailbox<warden::Warden>>,
     /// The actors of running tasks.
-    pub agents: DashMap<IssueRef, Mailbox<agent::AgentActor>>,
+    pub agents: DashMap<IssueRef, TaskAgent>,
     fatal: OnceLock<mpsc::UnboundedSender<Fatal>>,
+}
+
+/// The actor that works on an issue, for one generation of its task.
+#[derive(Clone)]
+pub struct TaskAgent {
+    /// Which task.
+    pub key: TaskKey,
+    /// The actor.
+    pub mailbox: Mailbox<agent::AgentActor>,
 }
 
 /// Why the coordinator has to end.

@@ -16,15 +16,11 @@ use std::{
 use secrecy::ExposeSecret;
 
 use super::{
-    Ground, message,
-    queue::{AgentFact, Tick},
+    Ground, TaskAgent, message,
+    queue::{AgentFact, AgentGone, Tick},
 };
 use crate::{
-    domain::{
-        command::Command,
-        id::{Generation, IssueRef},
-        task::TaskKey,
-    },
+    domain::{command::Command, id::IssueRef},
     process,
     runtime::{Handle, RebuildError, Role, Scope},
 };
@@ -96,15 +92,15 @@ impl Handle<GaveUp> for Warden {
             return;
         };
         let Ok(issue) = issue.parse::<IssueRef>() else { return };
-        if let Some((_, mailbox)) = self.ground.wiring.agents.remove(&issue) {
-            mailbox.stop();
-        }
-        // The generation in force is the one that had an actor.
-        let generation = self.ground.board.task(&issue).map_or(Generation::FIRST, |task| task.generation);
-        let key = TaskKey { issue, generation };
-        let command =
-            Command::SessionLost { key, cause: format!("its actor crashed again and again: {why}") };
-        self.ground.wiring.queue().port::<AgentFact>().deliver(AgentFact { command });
+        let Some((_, TaskAgent { key, mailbox })) = self.ground.wiring.agents.remove(&issue) else { return };
+        mailbox.stop();
+        let cause = format!("its actor crashed again and again: {why}");
+        let queue = self.ground.wiring.queue();
+        queue
+            .port::<AgentFact>()
+            .deliver(AgentFact { command: Command::SessionLost { key: key.clone(), cause } });
+        // Orders that died with it are sent to the next one.
+        queue.port::<AgentGone>().deliver(AgentGone { key });
     }
 }
 

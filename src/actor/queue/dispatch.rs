@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{AgentGone, ForgetOrders, InFlight, QueueActor};
 use crate::{
     actor::{
+        TaskAgent,
         agent::{AgentActor, AgentSeed, Prepare, Release, Turn},
         context_monitor::Forget,
         courier::{Close, Comment, Publish, Revoke},
@@ -106,7 +107,12 @@ impl QueueActor {
     fn agent(&self, key: &TaskKey) -> Option<Mailbox<AgentActor>> {
         let agents = &self.ground.wiring.agents;
         if let Some(agent) = agents.get(&key.issue) {
-            return Some(agent.clone());
+            if agent.key == *key {
+                return Some(agent.mailbox.clone());
+            }
+            // It may be held by nothing any more; a full mailbox gets the next one.
+            let _ = agent.mailbox.port::<Release>().tell(Release {});
+            return None;
         }
         let seed = AgentSeed { ground: self.ground.clone(), key: key.clone() };
         let spec = Spec {
@@ -117,7 +123,7 @@ impl QueueActor {
             on: Placement::Own,
         };
         let mailbox = spawn::<AgentActor>(&self.ground.census, seed, spec);
-        agents.insert(key.issue.clone(), mailbox.clone());
+        agents.insert(key.issue.clone(), TaskAgent { key: key.clone(), mailbox: mailbox.clone() });
         Some(mailbox)
     }
 
@@ -128,10 +134,14 @@ impl QueueActor {
             .wiring
             .agents
             .iter()
-            .filter(|entry| {
-                self.draining || !self.state.task(entry.key()).is_some_and(|task| task.is_active())
+            .filter(|agent| {
+                let at_work = self
+                    .state
+                    .task(agent.key())
+                    .is_some_and(|task| task.key == agent.key && task.is_active());
+                self.draining || !at_work
             })
-            .map(|entry| entry.value().clone())
+            .map(|agent| agent.mailbox.clone())
             .collect();
         for agent in idle {
             // A full mailbox gets the next one.
@@ -143,7 +153,7 @@ impl QueueActor {
 impl Handle<AgentGone> for QueueActor {
     fn handle(&mut self, message: AgentGone, _scope: &Scope<Self>) {
         let AgentGone { key } = message;
-        self.ground.wiring.agents.remove(&key.issue);
+        self.ground.wiring.agents.remove_if(&key.issue, |_, agent| agent.key == key);
         // A full mailbox keeps a few bytes that the task's next session drops.
         let _ = self.ground.wiring.context_monitor().port::<Forget>().tell(Forget { key: key.clone() });
         self.forget(&[OrderKind::Prepare, OrderKind::Turn], Some(&key));
