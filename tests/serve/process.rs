@@ -47,6 +47,8 @@ pub struct Coordinator {
     stdout: Arc<Mutex<String>>,
     reader: Option<std::thread::JoinHandle<()>>,
     log: PathBuf,
+    /// The operator's token, sent along where there is one.
+    pub bearer: Option<String>,
     http: reqwest::Client,
 }
 
@@ -69,7 +71,7 @@ impl Coordinator {
             more.lock().unwrap().push_str(&rest);
         });
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
-        Self { child, url, stdout, reader: Some(reader), log: log.to_owned(), http }
+        Self { child, url, stdout, reader: Some(reader), log: log.to_owned(), bearer: None, http }
     }
 
     /// Whether it said where it listens.
@@ -128,7 +130,11 @@ impl Coordinator {
 
     /// Reads a path; `None` while nobody answers.
     pub async fn try_get(&self, path: &str) -> Option<Answer> {
-        let answer = self.http.get(format!("{}{path}", self.url())).send().await.ok()?;
+        let mut request = self.http.get(format!("{}{path}", self.url()));
+        if let Some(token) = &self.bearer {
+            request = request.bearer_auth(token);
+        }
+        let answer = request.send().await.ok()?;
         let status = answer.status().as_u16();
         Some(Answer { status, body: answer.bytes().await.ok()?.to_vec() })
     }

@@ -73,7 +73,10 @@ impl Scene {
             ("TMPDIR", at.join("tmp").display().to_string()),
             ("LOG_LEVEL", "debug".to_owned()),
         ];
-        let environment = environment.map(|(name, value)| (name.to_owned(), value)).into();
+        let mut environment: BTreeMap<String, String> =
+            environment.map(|(name, value)| (name.to_owned(), value)).into();
+        // Where coverage is measured, it is measured there as well.
+        environment.extend(std::env::var("LLVM_PROFILE_FILE").map(|at| ("LLVM_PROFILE_FILE".to_owned(), at)));
         let scene = Self { forge, repo, folder, config, environment };
         scene.hook(SECRET).await;
         scene

@@ -142,7 +142,7 @@ impl Step<'_> {
             let Some(task) = self.current(&key) else { continue };
             let gates_missing = task.ground.as_ref().is_some_and(|ground| ground.gates.is_empty());
             let worth_a_try = if gates_missing { !self.rules.gates.is_empty() } else { true };
-            if worth_a_try && !self.rules.models.is_empty() {
+            if worth_a_try {
                 self.settle(&key.issue, true);
             }
         }

@@ -38,9 +38,14 @@ impl SqliteStore {
             std::fs::create_dir_all(folder).map_err(|error| refused(error.to_string()))?;
         }
         let lock = Lock::take(&lock_path(path))?;
-        let mut connection = connect(path).map_err(|error| refused(error.to_string()))?;
+        // A disk that is full or failing is no wrong path.
+        let failed = |error: rusqlite::Error| match classed(error) {
+            failed @ (StoreError::Full(_) | StoreError::Disk(_)) => failed,
+            other => refused(other.to_string()),
+        };
+        let mut connection = connect(path).map_err(failed)?;
         migrate(&mut connection)?;
-        let reader = connect(path).map_err(|error| refused(error.to_string()))?;
+        let reader = connect(path).map_err(failed)?;
         let (jobs, waiting) = mpsc::channel();
         let writer = std::thread::Builder::new()
             .name("store-writer".to_owned())
