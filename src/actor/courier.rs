@@ -26,7 +26,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use super::{
@@ -158,7 +158,14 @@ pub enum Errand {
         parked: bool,
     },
     /// See [`Publish`].
-    Publish(Box<PublishOrder>, Revocation),
+    Publish {
+        /// What.
+        order: Box<PublishOrder>,
+        /// Whether it still holds.
+        revocation: Revocation,
+        /// How often it was tried already.
+        tries: u32,
+    },
     /// See [`Close`].
     Close(TaskKey),
     /// See [`Comment`].
@@ -172,6 +179,31 @@ pub enum Errand {
         /// Its id on the forge, where it is known.
         known: Option<i64>,
     },
+}
+
+/// From how many tries on a person is told why publishing takes so long.
+const TELL_AFTER_TRIES: u32 = 4;
+
+impl Errand {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Sweep => Kind::Sweep,
+            Self::Read { .. } => Kind::Read,
+            Self::Publish { .. } => Kind::Publish,
+            Self::Close(_) => Kind::Close,
+            Self::Comment { .. } => Kind::Comment,
+        }
+    }
+
+    /// The same errand after one more try.
+    fn tried(self, ground: &Ground, why: String) -> Self {
+        let Self::Publish { order, revocation, tries } = self else { return self };
+        let tries = tries + 1;
+        if tries >= TELL_AFTER_TRIES {
+            tell(ground, Command::PublishDelayed { key: order.key.clone(), reason: why });
+        }
+        Self::Publish { order, revocation, tries }
+    }
 }
 
 /// Whether an errand under way should stop at its next step.
@@ -207,9 +239,26 @@ struct Lane {
     waiting: VecDeque<Errand>,
     under_way: bool,
     revocation: Option<Revocation>,
+    /// What fails for a while rests, and lets the others pass: a person's word must get through to a task whose
+    /// publishing the forge refuses.
+    troubles: BTreeMap<Kind, Trouble>,
+}
+
+/// The kinds of errands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    Sweep,
+    Read,
+    Publish,
+    Close,
+    Comment,
+}
+
+/// A kind of errand that failed lately.
+#[derive(Clone, Copy, Debug)]
+struct Trouble {
     failures: u32,
-    /// Not before this instant.
-    rests_until: Option<std::time::Instant>,
+    rests_until: Instant,
 }
 
 /// See the module.
@@ -256,8 +305,9 @@ impl Courier {
             Errand::Read { .. } => lane.waiting.retain(|other| !matches!(other, Errand::Read { .. })),
             Errand::Comment { .. } => lane.waiting.retain(|other| !matches!(other, Errand::Comment { .. })),
             Errand::Sweep if !lane.waiting.is_empty() => return,
-            Errand::Publish(order, _) => {
-                lane.waiting.retain(|other| !matches!(other, Errand::Publish(o, _) if o.key == order.key));
+            Errand::Publish { order, .. } => {
+                lane.waiting
+                    .retain(|other| !matches!(other, Errand::Publish { order: o, .. } if o.key == order.key));
             }
             Errand::Sweep | Errand::Close(_) => {}
         }
@@ -274,13 +324,15 @@ impl Courier {
             if self.under_way >= AT_ONCE {
                 return;
             }
-            if lane.under_way || lane.rests_until.is_some_and(|until| until > now) {
+            if lane.under_way {
                 continue;
             }
-            let Some(errand) = lane.waiting.pop_front() else { continue };
+            let rests = |kind| lane.troubles.get(&kind).is_some_and(|trouble| trouble.rests_until > now);
+            let next = lane.waiting.iter().position(|errand| !rests(errand.kind()));
+            let Some(errand) = next.and_then(|at| lane.waiting.remove(at)) else { continue };
             lane.under_way = true;
             lane.revocation = match &errand {
-                Errand::Publish(_, revocation) => Some(revocation.clone()),
+                Errand::Publish { revocation, .. } => Some(revocation.clone()),
                 _ => None,
             };
             self.under_way += 1;
@@ -295,7 +347,9 @@ async fn carry_out(ground: Ground, errand: Errand) -> Outcome {
     match errand {
         Errand::Sweep => read::sweep(&ground).await,
         Errand::Read { issue, pull, parked } => read::read(&ground, issue, pull, parked).await,
-        Errand::Publish(order, revocation) => publish::publish(&ground, *order, &revocation).await,
+        Errand::Publish { order, revocation, tries } => {
+            publish::publish(&ground, *order, &revocation, tries).await
+        }
         Errand::Close(key) => write::close(&ground, key).await,
         Errand::Comment { key, text, digest, known } => {
             write::comment(&ground, key, text, digest, known).await
@@ -334,7 +388,7 @@ impl Handle<Publish> for Courier {
     fn handle(&mut self, message: Publish, scope: &Scope<Self>) {
         let Publish { order } = message;
         let line = Line::Issue(order.key.issue.clone());
-        self.line_up(line, Errand::Publish(order, Revocation::default()));
+        self.line_up(line, Errand::Publish { order, revocation: Revocation::default(), tries: 0 });
         self.set_off(scope);
     }
 }
@@ -360,7 +414,7 @@ impl Handle<Revoke> for Courier {
         let Revoke { key } = message;
         let Some(lane) = self.lanes.get_mut(&Line::Issue(key.issue.clone())) else { return };
         lane.waiting.retain(|errand| match errand {
-            Errand::Publish(order, _) => order.key != key,
+            Errand::Publish { order, .. } => order.key != key,
             Errand::Close(other) => *other != key,
             Errand::Sweep | Errand::Read { .. } | Errand::Comment { .. } => true,
         });
@@ -380,19 +434,18 @@ impl Handle<Done> for Courier {
         lane.revocation = None;
         match outcome {
             Outcome::Finished => {
-                lane.failures = 0;
-                lane.rests_until = None;
+                lane.troubles.remove(&errand.kind());
                 if lane.waiting.is_empty() {
                     self.lanes.remove(&line);
                 }
             }
             Outcome::Again { why, after } => {
-                lane.failures += 1;
-                let doublings = lane.failures.saturating_sub(1).min(10);
+                let failures = lane.troubles.get(&errand.kind()).map_or(0, |trouble| trouble.failures) + 1;
+                let doublings = failures.saturating_sub(1).min(10);
                 let backoff = (FIRST_BACKOFF * 2u32.pow(doublings)).min(LONGEST_BACKOFF);
                 let pause = after.map_or(backoff, |after| after.max(FIRST_BACKOFF));
                 tracing::warn!(?line, %why, pause_ms = pause.as_millis() as u64, "an errand is tried again");
-                lane.rests_until = Some(now + pause);
+                lane.troubles.insert(errand.kind(), Trouble { failures, rests_until: now + pause });
                 // A newer one of its kind has taken its place already.
                 let replaced = match &errand {
                     Errand::Read { .. } => {
@@ -401,11 +454,12 @@ impl Handle<Done> for Courier {
                     Errand::Comment { .. } => {
                         lane.waiting.iter().any(|other| matches!(other, Errand::Comment { .. }))
                     }
-                    Errand::Sweep | Errand::Publish(..) | Errand::Close(_) => false,
+                    Errand::Sweep | Errand::Publish { .. } | Errand::Close(_) => false,
                 };
-                let revoked = matches!(&errand, Errand::Publish(_, revocation) if revocation.is_revoked());
+                let revoked =
+                    matches!(&errand, Errand::Publish { revocation, .. } if revocation.is_revoked());
                 if !replaced && !revoked {
-                    lane.waiting.push_front(errand);
+                    lane.waiting.push_front(errand.tried(&self.ground, why));
                 }
                 scope.after(pause, Knock {});
             }

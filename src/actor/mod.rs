@@ -107,7 +107,7 @@ pub struct TaskAgent {
 /// Why the coordinator has to end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fatal {
-    /// The process's exit code: 70 or 74.
+    /// The process's exit code: 70, 74 or 75.
     pub exit_code: u8,
     /// What happened, one sentence.
     pub why: String,

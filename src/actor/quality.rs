@@ -6,9 +6,12 @@
 //! | message | does |
 //! |---|---|
 //! | [`Verify`] | kept report, or checkout and run → `verified` to the queue |
+//! | [`Withdraw`] | ends the run that nobody waits for any more |
 //! | [`Ran`] | a run of its own ended |
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
+
+use tokio::sync::oneshot;
 
 use super::{
     Ground, message,
@@ -25,9 +28,12 @@ use crate::{
         view::GateWord,
     },
     gate::{self, GateProgress, GateRun},
+    process::HeadTail,
     runtime::{Handle, RebuildError, Role, Scope},
 };
 
+/// How much of a gate's output goes into the journal.
+const JOURNALED_OUTPUT_BYTES: usize = 64 * 1024;
 /// How much of a gate's output is kept.
 const OUTPUT_LIMIT_BYTES: usize = 1024 * 1024;
 
@@ -40,6 +46,14 @@ message! {
         candidate: Candidate,
         /// With which gates.
         base: Box<Base>,
+    }
+}
+
+message! {
+    /// Nobody waits for a task's gates any more.
+    pub struct Withdraw = "withdraw" {
+        /// Whose.
+        key: TaskKey,
     }
 }
 
@@ -58,7 +72,8 @@ message! {
 /// See the module.
 pub struct QualityActor {
     ground: Ground,
-    running: BTreeSet<(TaskKey, CommitId)>,
+    /// What runs; dropping the other end ends a run, and all its processes.
+    running: BTreeMap<(TaskKey, CommitId), oneshot::Sender<()>>,
 }
 
 impl Role for QualityActor {
@@ -71,7 +86,7 @@ impl Role for QualityActor {
             let kinds = vec![OrderKind::Verify];
             seed.wiring.queue().port::<ForgetOrders>().deliver(ForgetOrders { kinds, task: None });
         }
-        Ok(Self { ground: seed.clone(), running: BTreeSet::new() })
+        Ok(Self { ground: seed.clone(), running: BTreeMap::new() })
     }
 
     fn corrupt(&mut self) {
@@ -85,25 +100,40 @@ impl Handle<Verify> for QualityActor {
     fn handle(&mut self, message: Verify, scope: &Scope<Self>) {
         let Verify { key, candidate, base } = message;
         let run = (key.clone(), candidate.commit.clone());
-        if self.running.contains(&run) {
+        if self.running.contains_key(&run) {
             return;
         }
         if let Some(kept) = self.kept(&candidate, &base) {
             self.report(key, kept);
             return;
         }
-        self.running.insert(run);
+        let (hold, withdrawn) = oneshot::channel();
+        self.running.insert(run, hold);
         let (ground, commit, task) = (self.ground.clone(), candidate.commit.clone(), key.clone());
         let span = tracing::info_span!("gates", task = %key.issue, generation = key.generation.0);
-        let work = tracing::Instrument::instrument(run_gates(ground, task, candidate, base), span);
+        let work = async move {
+            tokio::select! {
+                outcome = run_gates(ground, task, candidate, base) => outcome,
+                _ = withdrawn => Err("nobody waits for them any more".to_owned()),
+            }
+        };
+        let work = tracing::Instrument::instrument(work, span);
         scope.run(work, move |outcome| Ran { key, commit, outcome: outcome.map(Box::new) });
+    }
+}
+
+impl Handle<Withdraw> for QualityActor {
+    fn handle(&mut self, message: Withdraw, _scope: &Scope<Self>) {
+        self.running.retain(|(key, _), _| *key != message.key);
     }
 }
 
 impl Handle<Ran> for QualityActor {
     fn handle(&mut self, message: Ran, _scope: &Scope<Self>) {
         let Ran { key, commit, outcome } = message;
-        self.running.remove(&(key.clone(), commit));
+        if self.running.remove(&(key.clone(), commit)).is_none() {
+            return;
+        }
         match outcome {
             Ok(report) => {
                 self.keep(&report);
@@ -127,7 +157,13 @@ impl QualityActor {
         self.ground.wiring.queue().port::<GateFact>().deliver(GateFact { command });
     }
 
-    fn report(&self, key: TaskKey, report: GateReport) {
+    /// The journal keeps of each gate what a prompt may need; the whole output lies with the kept report.
+    fn report(&self, key: TaskKey, mut report: GateReport) {
+        for gate in report.gates.values_mut().filter(|gate| gate.output.len() > JOURNALED_OUTPUT_BYTES) {
+            let mut clipped = HeadTail::new(JOURNALED_OUTPUT_BYTES);
+            clipped.push(gate.output.as_bytes());
+            gate.output = clipped.text();
+        }
         tracing::info!(task = %key.issue, green = report.is_green(), failing = ?report.failing(), "gates reported");
         self.tell(Command::Verified { key, report: Box::new(report) });
     }

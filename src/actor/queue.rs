@@ -8,6 +8,7 @@
 //! |---|---|---|
 //! | [`Touched`] | webhooks | has the issue read again |
 //! | [`Observed`], [`ForgeFact`] | courier | decides |
+//! | [`BaseChanged`] | webhooks | has tasks that lack gates looked at again |
 //! | [`Swept`] | courier | has changed issues read again |
 //! | [`AgentFact`], [`ContextFact`], [`GateFact`] | the others | decides |
 //! | [`GateProgressed`] | quality | shows live verdicts |
@@ -30,7 +31,7 @@ use crate::{
         command::{Command, Observation},
         decide::{self, Slots},
         event::{self, Event},
-        id::IssueRef,
+        id::{IssueRef, RepoRef},
         invariant,
         order::{OrderKey, OrderKind},
         policy::Rules,
@@ -56,8 +57,27 @@ message! {
     pub struct Observed = "observed" {
         /// Which.
         issue: IssueRef,
-        /// What was found; `None` where it cannot be read.
-        observation: Option<Box<Observation>>,
+        /// What was found.
+        finding: Finding,
+    }
+}
+
+/// What a read found.
+#[derive(Debug)]
+pub enum Finding {
+    /// The issue.
+    Seen(Box<Observation>),
+    /// Nothing that the bot may read.
+    Unreadable,
+    /// A pull request: no task of ours, and what it blocks is told by the issues that it blocks.
+    PullRequest,
+}
+
+message! {
+    /// A base branch was pushed to.
+    pub struct BaseChanged = "base_changed" {
+        /// Of which repository.
+        repo: RepoRef,
     }
 }
 message! {
@@ -233,21 +253,29 @@ impl QueueActor {
         config.rules(unusable_agents, start_barred)
     }
 
-    /// Decides, journals, shows, sends.
-    fn decide(&mut self, command: Command) {
+    /// Decides, journals, shows, sends; false where the journal could not be written, and nothing was decided.
+    fn decide(&mut self, command: Command) -> bool {
         let rules = self.rules();
         let now_ms = self.ground.clock.now_ms();
         let events = decide::apply(&mut self.state, command, &rules, now_ms);
         if events.is_empty() {
-            return;
+            return true;
         }
         if let Err(error) = self.commit(&events, now_ms) {
+            self.ground.health.bad("store", format!("events cannot be journaled: {error}"));
             self.start_over(&error);
-            return;
+            return false;
+        }
+        if self.ground.health.get("store").is_some_and(|check| !check.ok) {
+            self.ground.health.good("store", "journal and inbox are writable");
         }
         let mut changed: BTreeSet<IssueRef> = BTreeSet::new();
         for event in &events {
             changed.insert(event.issue().clone());
+            if matches!(event, Event::Task { what: event::TaskEvent::Parked { .. }, .. }) {
+                // From here on a new assignment starts it anew: which one it has now is to be known.
+                self.to_read.insert(event.issue().clone());
+            }
             if matches!(event, Event::IssueSeen { .. } | Event::IssueUnreadable { .. }) {
                 changed.extend(self.state.graph().dependants(event.issue()));
             }
@@ -269,6 +297,8 @@ impl QueueActor {
             self.ask_for_blockers(issue);
             self.dispatch(issue);
         }
+        self.release_agents();
+        true
     }
 
     fn commit(&mut self, events: &[Event], now_ms: i64) -> Result<(), StoreError> {
@@ -387,6 +417,11 @@ impl Handle<Begin> for QueueActor {
     fn handle(&mut self, _message: Begin, _scope: &Scope<Self>) {
         self.begun = true;
         self.decide(Command::Started);
+        // What was decided last may not have been told: the comment of a task that is over, too.
+        let issues: Vec<IssueRef> = self.state.tasks().map(|task| task.key.issue.clone()).collect();
+        for issue in &issues {
+            self.dispatch(issue);
+        }
         self.tick();
     }
 }
@@ -396,6 +431,12 @@ impl Handle<Tick> for QueueActor {
         if self.begun {
             self.tick();
         }
+    }
+}
+
+impl Handle<BaseChanged> for QueueActor {
+    fn handle(&mut self, message: BaseChanged, _scope: &Scope<Self>) {
+        self.decide(Command::BaseChanged { repo: message.repo });
     }
 }
 

@@ -6,7 +6,10 @@
 //! |---|---|
 //! | [`Deliver`] | verify → store → answer → `touched` to the queue |
 
-use super::{Ground, queue::Touched};
+use super::{
+    Ground,
+    queue::{BaseChanged, Touched},
+};
 use crate::{
     domain::id::{IssueRef, RepoRef},
     forge::{
@@ -54,6 +57,7 @@ impl Handle<Deliver> for WebhookActor {
             Err(refusal) => return answer(self.refused(&refusal)),
         };
         let issue = self.issue_of(&delivery.hint.kind);
+        let base_of = self.base_of(&delivery.hint.kind).filter(|_| issue.is_none());
         let key = delivery.key.clone();
         let stored = NewDelivery {
             key: delivery.key,
@@ -68,7 +72,13 @@ impl Handle<Deliver> for WebhookActor {
             Box::new(move |put| {
                 let outcome = match (put, issue) {
                     (Ok(Put::Duplicate), _) => Intake::Duplicate { delivery: key },
-                    (Ok(Put::New), None) => Intake::Ignored { delivery: key },
+                    (Ok(Put::New), None) => {
+                        if let Some(repo) = base_of {
+                            // A full queue looks at the next start, or at the next push.
+                            let _ = ground.wiring.queue().port::<BaseChanged>().tell(BaseChanged { repo });
+                        }
+                        Intake::Ignored { delivery: key }
+                    }
                     (Ok(Put::New), Some(issue)) => {
                         let touched = Touched { issue, delivery: Some(key.clone()) };
                         // Refused, it stays pending in the inbox, and the next sweep reads the issue.
@@ -112,6 +122,14 @@ impl WebhookActor {
             HintKind::Other => return None,
         };
         issue.filter(|_| self.covers(&repo))
+    }
+
+    /// The repository whose base may have been pushed to: tasks that lack gates there are worth a look.
+    fn base_of(&self, kind: &HintKind) -> Option<RepoRef> {
+        match kind {
+            HintKind::Push { repo, branch: Some(_) } if self.covers(repo) => Some(repo.clone()),
+            _ => None,
+        }
     }
 
     fn covers(&self, repo: &RepoRef) -> bool {

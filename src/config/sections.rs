@@ -26,6 +26,8 @@ const LATER_DRIVERS: &[&str] = &["claude", "codex", "opencode", "command"];
 const LATER_MODEL_KEYS: &[&str] = &["provider", "cache_read_price", "cache_write_price"];
 const LATER_POLICY_KEYS: &[&str] =
     &["starters", "protected", "max_diff_bytes", "max_file_bytes", "retention"];
+/// Where the warning lies below the rotation line when only the line is written: as with the defaults.
+const WARN_SHARE: f64 = 0.80 / 0.95;
 /// Sections of the operator's configuration that no repository has a say in.
 const OPERATOR_SECTIONS: &[&str] = &["server", "gitea", "store", "workspace", "agents", "models"];
 /// Keys of `[policy]` that no repository has a say in.
@@ -156,14 +158,16 @@ fn policy(mut reader: Reader<'_>, start: PolicyConfig, whose: Whose) -> PolicyCo
     let fraction = |node: &Node| number(node, "above 0, at most 1", |at| at > 0.0 && at <= 1.0);
     let sound = reader.set("rotate_at", &mut section.rotate_at, fraction)
         & reader.set("warn_at", &mut section.warn_at, fraction);
-    if sound && section.warn_at >= section.rotate_at {
-        // Told of the key that somebody wrote; the other may be a default.
-        let key = if reader.is_written("warn_at") { "warn_at" } else { "rotate_at" };
+    let crossed = section.warn_at >= section.rotate_at;
+    if sound && crossed && !reader.is_written("warn_at") {
+        // Who lowers the line alone wants to be warned as far ahead of it as before.
+        section.warn_at = section.rotate_at * WARN_SHARE;
+    } else if sound && crossed {
         let problem = format!(
             "policy.warn_at, {}, is not below policy.rotate_at, {}",
             section.warn_at, section.rotate_at
         );
-        reader.refuse(key, Wrong::new(problem, "lower policy.warn_at or raise policy.rotate_at"));
+        reader.refuse("warn_at", Wrong::new(problem, "lower policy.warn_at or raise policy.rotate_at"));
     }
     reader.finish(|key| {
         let own = operators_own(OPERATOR_POLICY_KEYS, key).filter(|_| whose == Whose::Repository);

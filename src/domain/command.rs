@@ -2,7 +2,7 @@
 
 use super::{
     gate::GateReport,
-    id::{CommitId, IssueRef, SessionNo, TreeId},
+    id::{CommitId, IssueRef, RepoRef, SessionNo, TreeId},
     issue::IssueSnapshot,
     metadata::Metadata,
     task::{Candidate, Ground, Notes, TaskKey, TurnKey},
@@ -130,6 +130,18 @@ pub enum Command {
         key: TaskKey,
         /// Its number.
         number: u64,
+    },
+    /// Publishing fails again and again, and goes on being tried.
+    PublishDelayed {
+        /// Whose.
+        key: TaskKey,
+        /// Why, for a person.
+        reason: String,
+    },
+    /// The base branch of a repository changed.
+    BaseChanged {
+        /// Which repository.
+        repo: RepoRef,
     },
     /// Publishing came to a point where something has to be decided.
     PublishEnded {

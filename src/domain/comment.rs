@@ -73,7 +73,7 @@ fn headline(task: &Task) -> String {
         Phase::Running { session, .. } => format!("session {session} is at work"),
         Phase::Gating(_) => or("the gates are running"),
         Phase::Publishing(_) | Phase::InReview(_) if task.merged => or("merged; the issue is to be closed"),
-        Phase::Publishing(_) => "all gates are green; publishing".to_owned(),
+        Phase::Publishing(_) => or("all gates are green; publishing"),
         Phase::InReview(_) => format!("the pull request waits: {}", or("for a review")),
         Phase::Done => "done".to_owned(),
         Phase::Parked(parking) => format!("parked: {}. {}", plain(&parking.reason), way_out(parking.cause)),
@@ -84,7 +84,9 @@ fn headline(task: &Task) -> String {
 fn way_out(cause: ParkCause) -> &'static str {
     match cause {
         ParkCause::Cycle => "It goes on by itself once the cycle is broken",
-        ParkCause::NotConfigured => "It goes on by itself once the coordinator's configuration says more",
+        ParkCause::NotConfigured => {
+            "It is looked at again when the base branch is pushed to, and when the coordinator reloads or starts"
+        }
         ParkCause::Work => "Change the text of the issue or assign it again to start anew",
     }
 }

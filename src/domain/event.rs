@@ -224,6 +224,11 @@ pub enum TaskEvent {
         /// Which.
         candidate: Candidate,
     },
+    /// Publishing fails again and again; it goes on being tried.
+    PublishDelayed {
+        /// Why.
+        reason: String,
+    },
     /// The branch carries the commit.
     Pushed {
         /// The commit.
@@ -314,6 +319,7 @@ impl TaskEvent {
             Self::FellShort { .. } => "fell_short",
             Self::Escalated { .. } => "escalated",
             Self::PublishStarted { .. } => "publish_started",
+            Self::PublishDelayed { .. } => "publish_delayed",
             Self::Pushed { .. } => "pushed",
             Self::PullOpened { .. } => "pull_opened",
             Self::BaseMoved { .. } => "base_moved",

@@ -223,7 +223,9 @@ fn change(task: &mut Task, what: &TaskEvent) {
         }
         TaskEvent::SessionWithdrawn { session } => task.sessions.retain(|known| known.number != *session),
         TaskEvent::GatingStarted { candidate } => enter(task, Phase::Gating(candidate.clone()), None),
-        TaskEvent::GatingDelayed { reason } => task.reason = Some(reason.clone()),
+        TaskEvent::GatingDelayed { reason } | TaskEvent::PublishDelayed { reason } => {
+            task.reason = Some(reason.clone());
+        }
         TaskEvent::Verified { report } => {
             task.report = Some((**report).clone());
             if report.is_green() {

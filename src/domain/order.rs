@@ -67,7 +67,7 @@ pub struct TurnOrder {
     pub model: String,
     /// Key under `[agents]`.
     pub agent: String,
-    /// The model's configured window.
+    /// The session's effective limit as known so far; the configured window at first.
     pub window_tokens: u64,
     /// The task's branch.
     pub branch: String,
@@ -203,25 +203,10 @@ fn work_order(state: &State, task: &Task) -> Option<Order> {
         }
         // Merged is merged: all that is left is to see the issue closed.
         Phase::Publishing(_) | Phase::InReview(_) if task.merged => Some(Order::Close { key }),
-        Phase::Publishing(candidate) => {
-            let report =
-                task.report.as_ref().filter(|report| report.tree == candidate.tree && report.is_green())?;
-            let ground = task.ground.clone()?;
-            let route = task.route.as_ref()?;
-            Some(Order::Publish(Box::new(PublishOrder {
-                key,
-                candidate: candidate.clone(),
-                branch: task.branch.clone(),
-                pushed: task.pushed.clone(),
-                pull_request: task.pull_request,
-                report: report.clone(),
-                title: task.title.clone(),
-                model: route.model.clone(),
-                agent: route.agent.clone(),
-                merge: ground.policy.merge == MergePolicy::Auto,
-                ground,
-            })))
-        }
+        Phase::Publishing(candidate) => publish_order(task, candidate),
+        // What the forge did not let us merge is tried again now and then.
+        Phase::InReview(candidate) if task.reason.is_some() => publish_order(task, candidate)
+            .filter(|order| matches!(order, Order::Publish(order) if order.merge)),
         Phase::Received
         | Phase::Blocked
         | Phase::Ready
@@ -230,6 +215,25 @@ fn work_order(state: &State, task: &Task) -> Option<Order> {
         | Phase::Parked(_)
         | Phase::Cancelled => None,
     }
+}
+
+fn publish_order(task: &Task, candidate: &Candidate) -> Option<Order> {
+    let report = task.report.as_ref().filter(|report| report.tree == candidate.tree && report.is_green())?;
+    let ground = task.ground.clone()?;
+    let route = task.route.as_ref()?;
+    Some(Order::Publish(Box::new(PublishOrder {
+        key: task.key.clone(),
+        candidate: candidate.clone(),
+        branch: task.branch.clone(),
+        pushed: task.pushed.clone(),
+        pull_request: task.pull_request,
+        report: report.clone(),
+        title: task.title.clone(),
+        model: route.model.clone(),
+        agent: route.agent.clone(),
+        merge: ground.policy.merge == MergePolicy::Auto,
+        ground,
+    })))
 }
 
 fn comment_order(task: &Task) -> Option<Order> {

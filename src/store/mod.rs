@@ -157,7 +157,7 @@ pub trait Store: Send + Sync + 'static {
     fn put_delivery(&self, delivery: NewDelivery, answer: PutAnswer);
     /// Deliveries whose issue was not read again yet, oldest first.
     fn pending_deliveries(&self) -> Result<Vec<PendingDelivery>, StoreError>;
-    /// Notes that the issues of these deliveries were read again.
+    /// Notes that the issues of these deliveries were read again; their payloads are of no use any more.
     fn mark_deliveries(&self, keys: Vec<String>) -> Result<(), StoreError>;
     /// Keeps a gate report by tree and gate-set digest.
     fn put_report(&self, tree: &str, gate_set: &str, body: String) -> Result<(), StoreError>;

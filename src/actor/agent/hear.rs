@@ -17,7 +17,7 @@ use crate::{
 /// The longest last message that is kept, in bytes; its end counts.
 const MESSAGE_BYTES: usize = 8 * 1024;
 /// How often notes are journaled at most.
-const NOTES_PAUSE: Duration = Duration::from_secs(2);
+const NOTES_PAUSE: Duration = Duration::from_secs(10);
 
 impl Handle<Heard> for AgentActor {
     fn handle(&mut self, message: Heard, scope: &Scope<Self>) {
@@ -56,13 +56,17 @@ impl AgentActor {
         let (Some(live), Some(turn)) = (self.live.as_mut(), self.turn.as_ref()) else { return };
         live.used_tokens = Some(sample.used_tokens);
         live.peak_tokens = live.peak_tokens.max(Some(sample.used_tokens));
-        live.window_tokens = effective_window(turn.order.window_tokens, sample.reported_window_tokens);
+        let config = self.ground.config.load();
+        let model = config.models.get(&turn.order.model);
+        // Not the order's: that is what the agent said last, and it may have said too little at first.
+        let configured_window_tokens = model.map_or(turn.order.window_tokens, |model| model.window_tokens);
+        live.window_tokens = effective_window(configured_window_tokens, sample.reported_window_tokens);
         live.cost_usd = sample.cost_usd_total.or(live.cost_usd);
         let policy = &turn.order.ground.policy;
         let usage = Usage {
             turn: turn.order.key.clone(),
             sample,
-            configured_window_tokens: turn.order.window_tokens,
+            configured_window_tokens,
             rotate_at: policy.rotate_at,
             warn_at: policy.warn_at,
         };

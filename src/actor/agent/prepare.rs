@@ -60,8 +60,10 @@ async fn prepare(
 ) -> Result<(Workspace, Box<Base>), Unprepared> {
     let repo = &key.issue.repo;
     let workspace_key = WorkspaceKey::new(key.issue.number, key.generation);
-    // What stands on an older base keeps it: the base is merged in when the work is published.
+    // What stands on an older base keeps it: the base is merged in when the work is published. One without gates is read
+    // anew, since they may have been defined meanwhile.
     if let (Some(known), Some(found)) = (&known, ground.workspaces.find(repo, &workspace_key))
+        && !known.gates.is_empty()
         && ground.workspaces.tree_of(repo, &known.base).await.is_ok()
     {
         return Ok((found, known.clone()));

@@ -35,7 +35,7 @@ impl Courier {
     /// Whoever rests because the forge did not answer need not wait any longer; `Retry-After` is the client's to keep.
     fn wake_lanes(&mut self) {
         for lane in self.lanes.values_mut() {
-            (lane.failures, lane.rests_until) = (0, None);
+            lane.troubles.clear();
         }
     }
 }

@@ -25,6 +25,9 @@ use crate::{
 const RECORDED_WITHIN: Duration = Duration::from_secs(10);
 const RECORDED_LOOK: Duration = Duration::from_millis(5);
 
+/// How often a merge is tried, about six minutes in all, before it is looked at only now and then.
+const MERGE_TRIES: u32 = 12;
+
 /// What stops publishing before its end.
 enum Stop {
     /// For a while.
@@ -56,9 +59,14 @@ impl From<WorkspaceError> for Stop {
     }
 }
 
-pub(super) async fn publish(ground: &Ground, order: PublishOrder, revocation: &Revocation) -> Outcome {
+pub(super) async fn publish(
+    ground: &Ground,
+    order: PublishOrder,
+    revocation: &Revocation,
+    tries: u32,
+) -> Outcome {
     let span = tracing::info_span!("publish", task = %order.key.issue, generation = order.key.generation.0);
-    let outcome = tracing::Instrument::instrument(steps(ground, &order, revocation), span).await;
+    let outcome = tracing::Instrument::instrument(steps(ground, &order, revocation, tries), span).await;
     let decided = match outcome {
         Ok(outcome) | Err(Stop::Decide(outcome)) => outcome,
         Err(Stop::Again(why, after)) => return Outcome::Again { why, after },
@@ -73,6 +81,7 @@ async fn steps(
     ground: &Ground,
     order: &PublishOrder,
     revocation: &Revocation,
+    tries: u32,
 ) -> Result<PublishOutcome, Stop> {
     let repo = &order.key.issue.repo;
     let held = || if revocation.is_revoked() { Err(Stop::Revoked) } else { Ok(()) };
@@ -92,7 +101,7 @@ async fn steps(
         return Ok(PublishOutcome::WaitsForReview(None));
     }
     held()?;
-    merge(ground, order, &repository, number).await
+    merge(ground, order, &repository, number, tries).await
 }
 
 /// After a crash between merge and record the branch may be gone: the pull request says what was.
@@ -137,7 +146,14 @@ async fn base_is_still(ground: &Ground, order: &PublishOrder, repository: &Repos
 async fn push(ground: &Ground, order: &PublishOrder, remote: &crate::workspace::Remote) -> Result<(), Stop> {
     let PublishOrder { key, candidate, branch, pushed, .. } = order;
     let repo = &key.issue.repo;
-    let done = ground.workspaces.push(repo, remote, &candidate.commit, branch, pushed.as_ref()).await?;
+    let done = match ground.workspaces.push(repo, remote, &candidate.commit, branch, pushed.as_ref()).await {
+        // What may be fetched with that token but not pushed is a matter of rights.
+        Err(error @ WorkspaceError::AuthRefused { .. }) => {
+            let reason = format!("the bot may not push to {repo}: {error}");
+            return Err(Stop::Decide(PublishOutcome::Refused(reason)));
+        }
+        done => done?,
+    };
     match done {
         Push::Done | Push::UpToDate => {}
         Push::Stale => {
@@ -184,7 +200,7 @@ async fn open_pull(ground: &Ground, order: &PublishOrder) -> Result<u64, Stop> {
             let new = NewPull {
                 base: base_ground.base_branch.clone(),
                 head: branch.clone(),
-                title: base::one_line(title),
+                title: pull_title(key.issue.number, title),
                 body: pull_body(order),
             };
             ground.forge.create_pull(&key.issue.repo, &new).await?.number
@@ -207,6 +223,14 @@ async fn recorded(ground: &Ground, order: &PublishOrder, number: u64) -> Result<
         ground.clock.sleep(RECORDED_LOOK).await;
     }
     Ok(())
+}
+
+/// A title that begins like a draft's would keep the forge from merging.
+fn pull_title(number: u64, title: &str) -> String {
+    let title = base::one_line(title);
+    let word = title.to_ascii_lowercase();
+    let draft = ["wip:", "[wip]", "draft:", "[draft]"].iter().any(|prefix| word.starts_with(prefix));
+    if draft { format!("Issue {number}: {title}") } else { title }
 }
 
 fn pull_body(order: &PublishOrder) -> String {
@@ -247,6 +271,7 @@ async fn merge(
     order: &PublishOrder,
     repository: &Repository,
     number: u64,
+    tries: u32,
 ) -> Result<PublishOutcome, Stop> {
     let request = MergeRequest {
         style: repository.default_merge_style,
@@ -256,7 +281,11 @@ async fn merge(
     };
     match ground.forge.merge_pull(&order.key.issue.repo, number, &request).await? {
         MergeOutcome::Merged { .. } => Ok(PublishOutcome::Merged),
-        MergeOutcome::TryLater(why) => Err(Stop::Again(why, Some(Duration::from_millis(500)))),
+        // The forge has the same word for a merge that it is about to allow and for one that waits for a check.
+        MergeOutcome::TryLater(why) if tries < MERGE_TRIES => Err(Stop::Again(why, None)),
+        MergeOutcome::TryLater(why) => {
+            Ok(PublishOutcome::WaitsForReview(Some(format!("the forge does not merge it yet: {why}"))))
+        }
         MergeOutcome::HeadMoved => {
             let reason = format!("somebody else pushed to {}: the gates have not seen that", order.branch);
             Ok(PublishOutcome::Refused(reason))

@@ -4,7 +4,7 @@ use super::{Outcome, tell_observed, tell_swept};
 use crate::{
     actor::{
         Ground,
-        queue::{Observed, Swept},
+        queue::{Finding, Observed, Swept},
     },
     domain::{
         command::{Observation, PullState},
@@ -26,16 +26,15 @@ pub(super) async fn read(ground: &Ground, issue: IssueRef, pull: Option<u64>, pa
     match observe(ground, &issue, pull, parked, &bot).await {
         Ok(observation) => {
             let issue = observation.snapshot.issue.clone();
-            tell_observed(ground, Observed { issue, observation: Some(Box::new(observation)) });
+            tell_observed(ground, Observed { issue, finding: Finding::Seen(Box::new(observation)) });
             Outcome::Finished
         }
-        // A pull request has the number of no issue of ours.
         Err(ForgeError::NotAnIssue { .. }) => {
-            tell_observed(ground, Observed { issue, observation: None });
+            tell_observed(ground, Observed { issue, finding: Finding::PullRequest });
             Outcome::Finished
         }
         Err(ForgeError::NotFound { .. } | ForgeError::Redirected { .. }) => {
-            tell_observed(ground, Observed { issue, observation: None });
+            tell_observed(ground, Observed { issue, finding: Finding::Unreadable });
             Outcome::Finished
         }
         Err(error) => again(&error),
@@ -55,21 +54,26 @@ async fn observe(
     for named in metadata.blocked_by.iter().flat_map(|field| &field.value) {
         let told = snapshot.blockers.iter().any(|blocker| blocker.issue.as_ref() == Some(named));
         if !told && *named != snapshot.issue {
-            let state = ground.forge.blocker_state(named).await?;
+            let state = match ground.forge.blocker_state(named).await {
+                // What cannot be known blocks, and says so; what may be known later is asked again.
+                Err(error) if !error.is_retryable() && !matches!(error, ForgeError::Unauthorized { .. }) => {
+                    None
+                }
+                state => state?,
+            };
             snapshot.blockers.push(Blocker { issue: Some(named.clone()), state });
         }
     }
     let pull = match pull {
         None => None,
         Some(number) => {
-            let pull = ground.forge.pull(&snapshot.issue.repo, number).await?;
-            Some(if pull.merged {
-                PullState::Merged
-            } else if pull.is_open() {
-                PullState::Open
-            } else {
-                PullState::Closed
-            })
+            match ground.forge.pull(&snapshot.issue.repo, number).await {
+                Ok(pull) if pull.merged => Some(PullState::Merged),
+                Ok(pull) if pull.is_open() => Some(PullState::Open),
+                // Deleted is as good as closed.
+                Ok(_) | Err(ForgeError::NotFound { .. }) => Some(PullState::Closed),
+                Err(error) => return Err(error),
+            }
         }
     };
     let assignment = if parked { ground.forge.last_assignment(&snapshot.issue, bot).await? } else { None };
@@ -103,7 +107,7 @@ async fn listed(
             match ground.forge.repository_issues_assigned(repo, bot, None).await {
                 Ok(issues) => found.extend(issues),
                 // One repository that is gone must not hide the others.
-                Err(error @ (ForgeError::NotFound { .. } | ForgeError::Redirected { .. })) => {
+                Err(error) if !error.is_retryable() && !matches!(error, ForgeError::Unauthorized { .. }) => {
                     tracing::warn!(%repo, %error, "a configured repository cannot be swept");
                 }
                 Err(error) => return Err(error),

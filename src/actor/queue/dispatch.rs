@@ -9,16 +9,18 @@ use crate::{
         agent::{AgentActor, AgentSeed, Prepare, Release, Turn},
         context_monitor::Forget,
         courier::{Close, Comment, Publish, Revoke},
-        quality::Verify,
+        quality::{Verify, Withdraw},
     },
     domain::{
         id::IssueRef,
         order::{self, Order, OrderKind},
-        task::TaskKey,
+        task::{Phase, TaskKey},
     },
     runtime::{Handle, Mailbox, Placement, RestartPolicy, Scope, Spec, spawn},
 };
 
+/// After how long a merge that the forge did not allow is tried again.
+const MERGE_AGAIN: Duration = Duration::from_secs(60);
 /// After how long an issue that could not be closed is tried again.
 const CLOSE_AGAIN: Duration = Duration::from_secs(30);
 
@@ -32,6 +34,7 @@ impl QueueActor {
         let keys: Vec<_> = orders.iter().map(Order::key).collect();
         let now = self.ground.clock.instant();
         let mut withdrawn: Option<TaskKey> = None;
+        let mut ungated: Option<TaskKey> = None;
         self.in_flight.retain(|key, sent| {
             if key.task.issue != *issue {
                 return true;
@@ -40,17 +43,30 @@ impl QueueActor {
             if !holds && matches!(key.kind, OrderKind::Publish | OrderKind::Close) {
                 withdrawn = Some(key.task.clone());
             }
+            if !holds && key.kind == OrderKind::Verify {
+                ungated = Some(key.task.clone());
+            }
             holds && sent.again_at.is_none_or(|at| at > now)
         });
         if let Some(key) = withdrawn {
             // The courier looks at this between its steps; one that is through already does no harm.
             let _ = self.ground.wiring.courier().port::<Revoke>().tell(Revoke { key });
         }
+        if let Some(key) = ungated {
+            // Gates that nobody waits for end; those that have reported already are not there any more.
+            let _ = self.ground.wiring.quality().port::<Withdraw>().tell(Withdraw { key });
+        }
         for (key, order) in keys.into_iter().zip(orders) {
             if self.in_flight.contains_key(&key) || (self.draining && key.kind != OrderKind::Comment) {
                 continue;
             }
-            let again_at = (key.kind == OrderKind::Close).then(|| now + CLOSE_AGAIN);
+            let in_review =
+                self.state.task(issue).is_some_and(|task| matches!(task.phase, Phase::InReview(_)));
+            let again_at = match key.kind {
+                OrderKind::Close => Some(now + CLOSE_AGAIN),
+                OrderKind::Publish if in_review => Some(now + MERGE_AGAIN),
+                _ => None,
+            };
             if self.send(order) {
                 self.in_flight.insert(key, InFlight { again_at });
             }
@@ -98,9 +114,14 @@ impl QueueActor {
     }
 
     fn publishes_in(&self, key: &TaskKey) -> bool {
-        self.in_flight
-            .keys()
-            .any(|sent| sent.kind == OrderKind::Publish && sent.task.issue.repo == key.issue.repo)
+        let publishes = |issue: &IssueRef| {
+            self.state.task(issue).is_some_and(|task| matches!(task.phase, Phase::Publishing(_)))
+        };
+        self.in_flight.keys().any(|sent| {
+            sent.kind == OrderKind::Publish
+                && sent.task.issue.repo == key.issue.repo
+                && publishes(&sent.task.issue)
+        })
     }
 
     /// The actor of a task; started where there is none. `None` while one of an older generation is still ending.

@@ -1,6 +1,6 @@
 //! Which issues are to be read again, and when all are looked at.
 
-use super::{Observed, QueueActor, Swept, Touched};
+use super::{Finding, Observed, QueueActor, Swept, Touched};
 use crate::{
     actor::courier::{Read, Sweep},
     domain::{
@@ -93,10 +93,16 @@ impl Handle<Touched> for QueueActor {
 
 impl Handle<Observed> for QueueActor {
     fn handle(&mut self, message: Observed, _scope: &Scope<Self>) {
-        let Observed { issue, observation } = message;
-        match observation {
-            Some(observation) => self.decide(Command::Observed(observation)),
-            None => self.decide(Command::Unreadable(issue.clone())),
+        let Observed { issue, finding } = message;
+        let committed = match finding {
+            Finding::Seen(observation) => self.decide(Command::Observed(observation)),
+            Finding::Unreadable => self.decide(Command::Unreadable(issue.clone())),
+            Finding::PullRequest => true,
+        };
+        if !committed {
+            // What was seen is lost with the decision: it is to be seen again, and its deliveries are not done.
+            self.to_read.insert(issue);
+            return;
         }
         if let Some(keys) = self.deliveries.remove(&issue)
             && let Err(error) = self.ground.store.mark_deliveries(keys)

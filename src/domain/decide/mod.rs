@@ -17,7 +17,7 @@ use super::{
     command::Command,
     event::{Event, TaskEvent},
     evolve::evolve,
-    id::IssueRef,
+    id::{IssueRef, RepoRef},
     policy::Rules,
     state::State,
     task::{Ended, ParkCause, Parking, Phase, PostedComment, Task, TaskKey},
@@ -68,6 +68,8 @@ impl Step<'_> {
             Command::VerifyFailed { key, reason } => self.verify_failed(&key, reason),
             Command::Pushed { key, commit, tree } => self.pushed(&key, commit, tree),
             Command::PullOpened { key, number } => self.pull_opened(&key, number),
+            Command::PublishDelayed { key, reason } => self.publish_delayed(&key, reason),
+            Command::BaseChanged { repo } => self.look_at_unconfigured(Some(&repo)),
             Command::PublishEnded { key, commit, outcome } => self.publish_ended(&key, &commit, outcome),
             Command::Closed { key } => self.closed(&key),
             Command::CloseRefused { key, reason } => self.close_refused(&key, reason),
@@ -130,21 +132,22 @@ impl Step<'_> {
 
     /// Tasks that were parked for a lack of configuration are looked at again.
     fn reconfigured(&mut self) {
+        self.look_at_unconfigured(None);
+    }
+
+    /// The same in one repository, where what was missing may have been pushed.
+    fn look_at_unconfigured(&mut self, repo: Option<&RepoRef>) {
         let parked: Vec<TaskKey> = self
             .state
             .tasks()
+            .filter(|task| repo.is_none_or(|repo| task.key.issue.repo == *repo))
             .filter(|task| {
                 matches!(&task.phase, Phase::Parked(parking) if parking.cause == ParkCause::NotConfigured)
             })
             .map(|task| task.key.clone())
             .collect();
         for key in parked {
-            let Some(task) = self.current(&key) else { continue };
-            let gates_missing = task.ground.as_ref().is_some_and(|ground| ground.gates.is_empty());
-            let worth_a_try = if gates_missing { !self.rules.gates.is_empty() } else { true };
-            if worth_a_try {
-                self.settle(&key.issue, true);
-            }
+            self.settle(&key.issue, true);
         }
     }
 }

@@ -29,6 +29,14 @@ impl Step<'_> {
         }
     }
 
+    pub(super) fn publish_delayed(&mut self, key: &TaskKey, reason: String) {
+        let Some(task) = self.current(key) else { return };
+        let reason = format!("publishing is tried again: {reason}");
+        if matches!(task.phase, Phase::Publishing(_)) && task.reason.as_ref() != Some(&reason) {
+            self.emit(key, TaskEvent::PublishDelayed { reason });
+        }
+    }
+
     pub(super) fn publish_ended(&mut self, key: &TaskKey, commit: &CommitId, outcome: PublishOutcome) {
         let Some(candidate) = self.publishing(key).cloned() else { return };
         let merged = self.current(key).is_some_and(|task| task.merged);
@@ -38,8 +46,13 @@ impl Step<'_> {
         match outcome {
             PublishOutcome::Merged => self.emit(key, TaskEvent::Merged { by_person: false }),
             PublishOutcome::WaitsForReview(reason) => {
-                self.end_session(key, Ended::Finished, None, true);
-                self.emit(key, TaskEvent::WaitsForReview { candidate, reason });
+                let told = self
+                    .current(key)
+                    .is_some_and(|task| matches!(task.phase, Phase::InReview(_)) && task.reason == reason);
+                if !told {
+                    self.end_session(key, Ended::Finished, None, true);
+                    self.emit(key, TaskEvent::WaitsForReview { candidate, reason });
+                }
             }
             PublishOutcome::BaseMoved { ground, candidate } => {
                 self.emit(key, TaskEvent::BaseMoved { ground, candidate });

@@ -48,7 +48,7 @@ impl Step<'_> {
         if retry {
             self.wait(key, reason, UNPREPARED_PAUSE_MS);
         } else {
-            self.park(key, ParkCause::Work, reason);
+            self.park(key, ParkCause::NotConfigured, reason);
         }
     }
 

@@ -175,8 +175,9 @@ pub(super) fn put_delivery(connection: &Connection, delivery: &NewDelivery) -> R
 }
 
 pub(super) fn mark_deliveries(connection: &Connection, keys: &[String]) -> Result<(), StoreError> {
-    let mut update =
-        connection.prepare_cached("UPDATE delivery SET pending = 0 WHERE key = ?1").map_err(classed)?;
+    let mut update = connection
+        .prepare_cached("UPDATE delivery SET pending = 0, payload = x'' WHERE key = ?1")
+        .map_err(classed)?;
     for key in keys {
         update.execute([key]).map_err(classed)?;
     }
