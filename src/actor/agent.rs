@@ -205,6 +205,8 @@ pub struct AgentActor {
     /// Whether the agent said anything in this turn: its last message is that of its last turn with words.
     spoke: bool,
     noted_at: Option<Instant>,
+    /// Whether there are notes that were not told yet.
+    unnoted: bool,
     /// The last turn's fact, told again when its order comes again.
     reported: Option<(TurnKey, Command)>,
     releasing: bool,
@@ -236,6 +238,7 @@ impl Role for AgentActor {
             notes: Notes::default(),
             spoke: false,
             noted_at: None,
+            unnoted: false,
             reported: None,
             releasing: false,
         })

@@ -91,11 +91,13 @@ impl AgentActor {
         self.note();
     }
 
-    /// Has the notes journaled, so that a crash does not lose them; not more often than a person could read.
-    fn note(&mut self) {
+    /// Has the notes journaled, so that a crash does not lose them; not more often than a person could read. What comes
+    /// too soon after the last is told by the next look at the turn.
+    pub(super) fn note(&mut self) {
         let Some(turn) = self.turn.as_ref().map(|turn| turn.order.key.clone()) else { return };
         let now = self.ground.clock.instant();
-        if self.noted_at.is_some_and(|at| now.duration_since(at) < NOTES_PAUSE) {
+        self.unnoted = self.noted_at.is_some_and(|at| now.duration_since(at) < NOTES_PAUSE);
+        if self.unnoted {
             return;
         }
         self.noted_at = Some(now);

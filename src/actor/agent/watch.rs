@@ -12,6 +12,9 @@ const QUIET: Duration = Duration::from_secs(2);
 
 impl Handle<Watch> for AgentActor {
     fn handle(&mut self, _message: Watch, _scope: &Scope<Self>) {
+        if self.unnoted {
+            self.note();
+        }
         let now = self.ground.clock.instant();
         let Some(turn) = self.turn.as_mut().filter(|turn| turn.stage == Stage::Working) else { return };
         let Some(live) = &self.live else { return };
