@@ -6,12 +6,20 @@ use mosaic_coordinator::runtime::Sabotage;
 use serde_json::{Value, json};
 
 use super::whole_loop::{AS_ESTIMATED, five_issues};
-use crate::support::{forge_under_test::ForgeUnderTest, world::World};
+use crate::support::{
+    forge_under_test::ForgeUnderTest,
+    script::{script, turn_when, work},
+    world::World,
+};
 
 /// Makes a test of the same run for each role.
 macro_rules! crashes_of {
     ($($test:ident: $role:literal),* $(,)?) => {
-        on_both_forges! { $($test),*, stuck_actors_are_shown_while_they_are_stuck }
+        on_both_forges! {
+            $($test),*,
+            an_agents_actor_that_is_given_up_costs_its_session_alone,
+            stuck_actors_are_shown_while_they_are_stuck,
+        }
         $(async fn $test(forge: ForgeUnderTest) { survives_crashes_of($role, forge).await; })*
     };
 }
@@ -113,6 +121,31 @@ fn as_counted(report: &Value) -> Value {
         "rotations": report["rotations"],
         "continuations": report["continuations"],
     })
+}
+
+async fn an_agents_actor_that_is_given_up_costs_its_session_alone(forge: ForgeUnderTest) {
+    let world = World::on(forge).begin().await;
+    let issue = world
+        .issue("Lose the actor", "", |issue| {
+            let first =
+                turn_when(json!({ "session": 1 }), json!([{ "usage": 10_000 }, world.heard("never")]));
+            script(&[first, turn_when(json!({ "phase": "handover" }), json!([work(issue)]))])
+        })
+        .await;
+    world.assign(&[issue]).await;
+    world.until_task(issue, "begun", |task| task["sessions"][0]["occupancy"] == 0.05).await;
+    let actor = format!("agent:{}#{issue}", world.repo);
+    // Five in 30 s are forgiven.
+    for _ in 0..6 {
+        assert!(
+            world.running().census().sabotage(&actor, Sabotage::CorruptAndPanic),
+            "{actor} takes no message"
+        );
+    }
+    let task = world.until_state(issue, "done").await;
+    assert_eq!(task["sessions"][0]["ended"], "failed", "{task:#}");
+    assert_eq!(task["sessions"].as_array().unwrap().len(), 2, "{task:#}");
+    world.leave().await;
 }
 
 /// How long each is blocked, one after the other.

@@ -51,7 +51,7 @@ fn endless_reader(world: &World, issue: u64) -> serde_json::Value {
     let mut reader = script(&[
         turn_when(
             json!({ "session": 1 }),
-            json!([{ "usage": 30_000 }, { "plan": ["find the password"] }, { "say": "The password is quince-42." },
+            json!([{ "say": "The password is quince-42." }, { "plan": ["find the password"] }, { "usage": 30_000 },
                    world.heard("read"), { "grow": { "by": 2_000, "every_ms": 20 } }]),
         ),
         turn_when(
