@@ -46,7 +46,10 @@ impl Step<'_> {
     fn decide(&mut self, command: Command) {
         match command {
             Command::Started => self.started(),
-            Command::Reconfigured => self.reconfigured(),
+            Command::Reconfigured => {
+                self.reconfigured();
+                self.lift_waits();
+            }
             Command::Tick => {}
             Command::Observed(observation) => self.observed(*observation),
             Command::Unreadable(issue) => self.unreadable(issue),
@@ -148,6 +151,19 @@ impl Step<'_> {
             .collect();
         for key in parked {
             self.settle(&key.issue, true);
+        }
+    }
+
+    /// Who reloads the configuration has mended something: nobody waits for the next look by the clock.
+    fn lift_waits(&mut self) {
+        let waiting: Vec<TaskKey> = self
+            .state
+            .tasks()
+            .filter(|task| matches!(task.phase, Phase::Ready) && task.not_before_ms > self.now_ms)
+            .map(|task| task.key.clone())
+            .collect();
+        for key in waiting {
+            self.emit(&key, TaskEvent::Readied { reason: None, not_before_ms: self.now_ms });
         }
     }
 }
