@@ -444,7 +444,12 @@ impl Handle<Done> for Courier {
                 let doublings = failures.saturating_sub(1).min(10);
                 let backoff = (FIRST_BACKOFF * 2u32.pow(doublings)).min(LONGEST_BACKOFF);
                 let pause = after.map_or(backoff, |after| after.max(FIRST_BACKOFF));
-                tracing::warn!(?line, %why, pause_ms = pause.as_millis() as u64, "an errand is tried again");
+                let task = match &line {
+                    Line::Sweep => None,
+                    Line::Issue(issue) => Some(tracing::field::display(issue)),
+                };
+                let (kind, pause_ms) = (errand.kind(), pause.as_millis() as u64);
+                tracing::warn!(task, errand = ?kind, %why, pause_ms, "an errand is tried again");
                 lane.troubles.insert(errand.kind(), Trouble { failures, rests_until: now + pause });
                 // A newer one of its kind has taken its place already.
                 let replaced = match &errand {

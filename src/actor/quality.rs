@@ -110,7 +110,7 @@ impl Handle<Verify> for QualityActor {
         let (hold, withdrawn) = oneshot::channel();
         self.running.insert(run, hold);
         let (ground, commit, task) = (self.ground.clone(), candidate.commit.clone(), key.clone());
-        let span = tracing::info_span!("gates", task = %key.issue, generation = key.generation.0);
+        let span = crate::telemetry::task_span(&key.issue, key.generation, None);
         let work = async move {
             tokio::select! {
                 outcome = run_gates(ground, task, candidate, base) => outcome,

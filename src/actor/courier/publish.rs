@@ -65,7 +65,7 @@ pub(super) async fn publish(
     revocation: &Revocation,
     tries: u32,
 ) -> Outcome {
-    let span = tracing::info_span!("publish", task = %order.key.issue, generation = order.key.generation.0);
+    let span = crate::telemetry::task_span(&order.key.issue, order.key.generation, None);
     let outcome = tracing::Instrument::instrument(steps(ground, &order, revocation, tries), span).await;
     let decided = match outcome {
         Ok(outcome) | Err(Stop::Decide(outcome)) => outcome,

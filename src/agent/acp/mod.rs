@@ -50,7 +50,7 @@ pub(super) async fn open(keeper: &Keeper, spec: SessionSpec) -> Result<Session, 
     let transcript = spec.transcript.as_deref().and_then(|path| match Transcript::append_to(path) {
         Ok(transcript) => Some(Arc::new(transcript)),
         Err(error) => {
-            tracing::warn!(session = %spec.label, path = %path.display(), %error, "session goes without a transcript");
+            tracing::warn!(label = %spec.label, path = %path.display(), %error, "session goes without a transcript");
             None
         }
     });
@@ -116,7 +116,8 @@ where
     let provider_session = timeout(spec.open_timeout, shake_hands(&mut pump, &link, spec))
         .await
         .unwrap_or(Err(OpenError::TimedOut(spec.open_timeout)))?;
-    tokio::spawn(pump.run(provider_session.clone()));
+    // What it has to say belongs to whoever opened the session.
+    tokio::spawn(tracing::Instrument::in_current_span(pump.run(provider_session.clone())));
     Ok(Connected { events, link, provider_session })
 }
 
@@ -145,7 +146,7 @@ where
     match new_session.model_choice(&spec.model_id) {
         ModelChoice::None => {}
         ModelChoice::NotOffered(offered) => tracing::warn!(
-            session = %spec.label, model = %spec.model_id, ?offered,
+            label = %spec.label, model = %spec.model_id, ?offered,
             "agent does not offer the wanted model and keeps its own choice"
         ),
         // A session on another model than the one that was routed would cost what nobody decided.

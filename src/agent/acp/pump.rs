@@ -289,7 +289,7 @@ impl<R: AsyncRead + Unpin, E: AsyncRead + Unpin> Pump<R, E> {
 
     async fn skip(&mut self, line: &str, bytes: usize) {
         let preview: String = line.chars().take(PREVIEW_CHARS).collect();
-        tracing::debug!(session = %self.label, bytes, %preview, "agent wrote a line that is no protocol");
+        tracing::debug!(label = %self.label, bytes, %preview, "agent wrote a line that is no protocol");
         self.outlet.event(AgentEvent::Skipped { preview, bytes }).await;
     }
 
