@@ -398,3 +398,25 @@ async fn stop_actors(ground: &Ground) {
         wiring.metrics()
     );
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_failure_to_start_has_its_exit_code() {
+        let held = StoreError::Held { path: "data/mosaic.db.lock".into(), holder: "7".to_owned() };
+        let port = std::io::Error::new(std::io::ErrorKind::AddrInUse, "taken");
+        for (error, code) in [
+            (StartError::Store(held), 75),
+            (StartError::Store(StoreError::Disk("input/output error".to_owned())), 74),
+            (StartError::Store(StoreError::Full("no space left".to_owned())), 74),
+            (StartError::Store(StoreError::Closed), 69),
+            (StartError::Port(port), 69),
+            (StartError::Refused("gitea.url".to_owned()), 78),
+            (StartError::Thread("no more threads".to_owned()), 70),
+        ] {
+            assert_eq!(error.exit_code(), code, "{error}");
+        }
+    }
+}

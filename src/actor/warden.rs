@@ -22,7 +22,7 @@ use super::{
 use crate::{
     domain::{command::Command, id::IssueRef},
     process,
-    runtime::{Handle, RebuildError, Role, Scope},
+    runtime::{Handle, Health, RebuildError, Role, Scope},
 };
 
 /// How often the queue is told of time.
@@ -51,8 +51,7 @@ message! {
 pub struct Warden {
     ground: Ground,
     beats: u64,
-    /// Since when an agent's own refusal is known, by check.
-    refused: BTreeMap<String, Instant>,
+    trials: Trials,
 }
 
 impl Role for Warden {
@@ -62,7 +61,7 @@ impl Role for Warden {
 
     fn rebuild(seed: &Ground, scope: &Scope<Self>) -> Result<Self, RebuildError> {
         scope.every(BEAT, || Beat {});
-        Ok(Self { ground: seed.clone(), beats: 0, refused: BTreeMap::new() })
+        Ok(Self { ground: seed.clone(), beats: 0, trials: Trials::default() })
     }
 
     fn corrupt(&mut self) {
@@ -77,7 +76,7 @@ impl Handle<Beat> for Warden {
         self.beats += 1;
         if self.beats.is_multiple_of(PROBE_BEATS) {
             probe(&self.ground);
-            self.give_trials();
+            self.trials.give(&self.ground.health, self.ground.clock.instant());
         }
         // A full queue gets the next one.
         let _ = self.ground.wiring.queue().port::<Tick>().tell(Tick {});
@@ -104,15 +103,21 @@ impl Handle<GaveUp> for Warden {
     }
 }
 
-impl Warden {
-    /// What an agent itself refused shows only in a session: from time to time one is allowed.
-    fn give_trials(&mut self) {
-        let health = &self.ground.health;
-        let now = self.ground.clock.instant();
-        let refused =
-            |name: &String| health.barrier(name).is_some_and(|check| !check.detail.contains(NO_PROGRAM));
-        let names: Vec<String> =
-            health.checks().into_keys().filter(|name| name.starts_with("agent.") && refused(name)).collect();
+/// What an agent itself refused (its login) shows in a session alone: from time to time one is allowed.
+#[derive(Debug, Default)]
+struct Trials {
+    /// Since when a refusal is known, by check.
+    refused: BTreeMap<String, Instant>,
+}
+
+impl Trials {
+    /// Puts the checks of agents on trial that are refused for long enough.
+    fn give(&mut self, health: &Health, now: Instant) {
+        let is_refused = |name: &String| {
+            name.starts_with("agent.")
+                && health.barrier(name).is_some_and(|check| !check.detail.contains(NO_PROGRAM))
+        };
+        let names: Vec<String> = health.checks().into_keys().filter(is_refused).collect();
         self.refused.retain(|name, _| names.contains(name));
         for name in names {
             let since = *self.refused.entry(name.clone()).or_insert(now);
@@ -181,3 +186,38 @@ fn probe_agents(ground: &Ground) {
 
 /// How the probe's own finding is told from what an agent said.
 const NO_PROGRAM: &str = "there is no executable program";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runtime::Clock;
+
+    #[test]
+    fn a_refused_agent_is_tried_once_a_minute() {
+        let (health, clock, mut trials) = (Health::new(), Clock::manual(0), Trials::default());
+        health.bad("agent.x", "authentication required");
+        health.bad("agent.y", format!("{NO_PROGRAM} `y`"));
+        health.bad("forge", "down");
+        trials.give(&health, clock.instant());
+        clock.advance(TRIAL_PAUSE - Duration::from_millis(1));
+        trials.give(&health, clock.instant());
+        assert!(health.barrier("agent.x").is_some(), "not yet");
+        clock.advance(Duration::from_millis(1));
+        trials.give(&health, clock.instant());
+        assert!(health.barrier("agent.x").is_none());
+        for other in ["agent.y", "forge"] {
+            assert!(health.barrier(other).is_some(), "{other} is no matter of a session");
+        }
+        // The trial failed: the minute begins anew.
+        health.bad("agent.x", "authentication required");
+        trials.give(&health, clock.instant());
+        assert!(health.barrier("agent.x").is_some());
+        clock.advance(TRIAL_PAUSE);
+        trials.give(&health, clock.instant());
+        assert!(health.barrier("agent.x").is_none());
+        // The trial went well: nothing is remembered.
+        health.good("agent.x", "opened a session");
+        trials.give(&health, clock.instant());
+        assert!(trials.refused.is_empty());
+    }
+}

@@ -116,10 +116,6 @@ impl Coordinator {
         assert_eq!(status.code(), Some(0), "{}", self.log());
     }
 
-    pub fn has_ended(&mut self) -> bool {
-        self.child.try_wait().unwrap().is_some()
-    }
-
     /// All of its standard output, once it has ended.
     pub fn stdout(&mut self) -> String {
         if let Some(reader) = self.reader.take() {
