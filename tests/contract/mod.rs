@@ -4,6 +4,7 @@
 //! answered is kept under `tests/data/contract`; every forge must answer the same. So the simulated one is
 //! held to the real one even where there is none, and where there is (`MOSAIC_GITEA`), the kept transcripts are
 //! held to it. `MOSAIC_CONTRACT_RECORD=1` with a real Gitea writes them anew.
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 #![allow(clippy::disallowed_methods, reason = "tests read the environment")]
 
 mod client;

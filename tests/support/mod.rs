@@ -1,4 +1,5 @@
 //! What the integration tests share.
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 pub mod forge_under_test;
 pub mod git;

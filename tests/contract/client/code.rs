@@ -9,7 +9,8 @@ pub(super) async fn version(ground: &Ground<'_>) {
 }
 
 pub(super) async fn current_user(ground: &Ground<'_>) {
-    assert_eq!(ground.bot.login, ground.under_test.bot.login);
+    let login = &ground.under_test.bot.login;
+    assert_eq!((&ground.bot.login, &ground.bot.email), (login, &format!("{login}@users.localhost")));
     let wrong =
         Forge::new(ground.under_test.url(), Some("0".repeat(40).into()), Timeouts::default()).unwrap();
     assert!(matches!(wrong.current_user().await, Err(ForgeError::Unauthorized { .. })));

@@ -212,3 +212,18 @@ pub(super) async fn last_actors(ground: &Ground<'_>) {
     assert_eq!((login(&last.assigned_by), login(&last.unassigned_by).as_deref()), (None, owner));
     assert_eq!(login(&last.closed_by).as_deref(), owner);
 }
+
+pub(super) async fn last_assignment(ground: &Ground<'_>) {
+    ground.issues(1).await;
+    let last = async || ground.client.last_assignment(&ground.issue(1), &ground.bot).await.unwrap();
+    assert_eq!(last().await, None);
+    let (bot, owner) = (ground.under_test.bot.clone(), ground.under_test.owner.clone());
+    ground.under_test.assign(&ground.name, 1, &[&bot]).await;
+    let first = last().await;
+    assert!(first.is_some());
+    ground.under_test.assign(&ground.name, 1, &[&bot, &owner]).await;
+    ground.under_test.assign(&ground.name, 1, &[]).await;
+    assert_eq!(last().await, first, "somebody else and the end of it are no assignment of the bot's");
+    ground.under_test.assign(&ground.name, 1, &[&bot]).await;
+    assert!(last().await > first);
+}

@@ -70,6 +70,7 @@ methods! {
     code::hooks,
     issues::issue,
     issues::last_actors,
+    issues::last_assignment,
     code::merge_pull,
     code::pull,
     code::pull_by_branches,
