@@ -25,19 +25,20 @@ enum Moment {
     CommentAnswerLost,
 }
 
+type Which = fn(&ApiRequest) -> bool;
+
 /// Long enough to be killed in.
 const DELAY: RequestFault = RequestFault::Delay(Duration::from_secs(2));
 
 impl Moment {
     /// The request that it lies in, and what happens to that.
-    fn request(self) -> Option<(fn(&ApiRequest) -> bool, RequestFault)> {
+    fn request(self) -> Option<(Which, RequestFault)> {
         fn post(request: &ApiRequest, end: &str) -> bool {
             request.method == "POST" && request.path.ends_with(end)
         }
         Some(match self {
             Self::Preparing => {
-                let fetch: fn(&ApiRequest) -> bool =
-                    |r| r.path.ends_with("/info/refs") && r.query.contains("upload-pack");
+                let fetch: Which = |r| r.path.ends_with("/info/refs") && r.query.contains("upload-pack");
                 (fetch, DELAY)
             }
             Self::Turn | Self::Gates => return None,
