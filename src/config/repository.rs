@@ -157,7 +157,7 @@ mod tests {
                     [gates.test]\nreport = \"x\"\n";
         let faults = repository_policy(text, &PolicyConfig::default()).unwrap_err();
         insta::assert_snapshot!(faults, @r#"
-        configuration refused, 13 faults:
+        configuration refused, 12 faults:
           .mosaic.toml:1: server: belongs to the operator; remove it: a repository may set gates and a stricter policy only
           .mosaic.toml:3: agents: belongs to the operator; remove it: a repository may set gates and a stricter policy only
           .mosaic.toml:4: models: belongs to the operator; remove it: a repository may set gates and a stricter policy only
@@ -167,10 +167,16 @@ mod tests {
           .mosaic.toml:9: policy.max_tasks: belongs to the operator; remove it: a repository may set gates and a stricter policy only
           .mosaic.toml:10: policy.max_tasks_per_repository: belongs to the operator; remove it: a repository may set gates and a stricter policy only
           .mosaic.toml:11: policy.merge: is a whole number, not text; write "auto" or "pull_request"
-          .mosaic.toml:12: policy.rotate_at: policy.warn_at, 0.8, is not below policy.rotate_at, 0.5; lower policy.warn_at or raise policy.rotate_at
           .mosaic.toml:13: policy.retention: is not supported yet; remove it until a version that knows it
           .mosaic.toml:14: gates.test.command: is missing; set `command` to the program and its arguments, such as ["make", "test"]
           .mosaic.toml:15: gates.test.report: is read by the parser lcov only; set parser = "lcov" on this gate, or remove the key
         "#);
+    }
+
+    #[test]
+    fn a_lower_line_alone_takes_the_warning_with_it() {
+        let rules = repository_policy("[policy]\nrotate_at = 0.475\n", &PolicyConfig::default()).unwrap();
+        assert!((rules.policy.rotate_at - 0.475).abs() < 1e-9);
+        assert!((rules.policy.warn_at - 0.4).abs() < 1e-9, "{}", rules.policy.warn_at);
     }
 }

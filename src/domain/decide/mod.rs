@@ -140,6 +140,9 @@ impl Step<'_> {
 
     /// The same in one repository, where what was missing may have been pushed.
     fn look_at_unconfigured(&mut self, repo: Option<&RepoRef>) {
+        if self.rules.models.is_empty() {
+            return;
+        }
         let parked: Vec<TaskKey> = self
             .state
             .tasks()

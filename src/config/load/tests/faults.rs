@@ -111,8 +111,8 @@ day_usd = 1.0
 
 #[test]
 fn a_relation_is_told_of_the_key_that_was_written() {
-    let told = refused(&with_secret("[policy]\nrotate_at = 0.5\n"), &[]);
-    assert!(told.contains("mosaic.toml:3: policy.rotate_at: "), "{told}");
+    let told = refused(&with_secret("[policy]\nrotate_at = 0.5\nwarn_at = 0.5\n"), &[]);
+    assert!(told.contains("mosaic.toml:4: policy.warn_at: "), "{told}");
     let told = refused(&with_secret("[policy]\nwarn_at = 0.95\n"), &[]);
     assert!(told.contains("mosaic.toml:3: policy.warn_at: "), "{told}");
 }

@@ -41,7 +41,11 @@ fn without_gates_a_task_parks_and_the_base_is_asked_again_once_there_are_some() 
         "no gates are defined: add [gates.NAME] to `.mosaic.toml` on main or to the configuration"
     );
     assert!(world.task(1).sessions.is_empty(), "no agent was started in vain");
-    assert!(world.decide(Command::Reconfigured).is_empty(), "there are still none");
+    let repo = world.key(1).issue.repo;
+    world.decide(Command::BaseChanged { repo });
+    assert_eq!(world.word(1), StateWord::Preparing, "the base may have some by now");
+    world.prepared(1);
+    assert_eq!(world.word(1), StateWord::Parked, "there are still none");
     world.rules = rules();
     world.decide(Command::Reconfigured);
     let Some(Order::Prepare { ground, .. }) = world.work_order(1) else { panic!("nothing is prepared") };
@@ -78,7 +82,7 @@ fn what_a_gate_says_of_why_it_could_not_run_is_told() {
 }
 
 #[test]
-fn a_task_parked_for_its_work_is_not_taken_up_by_a_new_configuration() {
+fn a_base_that_cannot_be_worked_on_is_looked_at_again_when_it_may_be_mended() {
     let mut world = World::new();
     world.observe(said(1));
     world.decide(Command::PrepareFailed {
@@ -87,7 +91,28 @@ fn a_task_parked_for_its_work_is_not_taken_up_by_a_new_configuration() {
         retry: false,
     });
     assert_eq!((world.word(1), world.reason(1)), (StateWord::Parked, "no such branch"));
+    world.decide(Command::BaseChanged { repo: "other/repo".parse().unwrap() });
+    assert_eq!(world.word(1), StateWord::Parked, "another repository says nothing");
+    let repo = world.key(1).issue.repo;
+    world.decide(Command::BaseChanged { repo });
+    assert_eq!(world.word(1), StateWord::Preparing);
+}
+
+#[test]
+fn a_task_parked_for_its_work_is_not_taken_up_by_a_new_configuration() {
+    let mut world = World::new();
+    world.gates_run_on(1, "t1");
+    world.verified(1, &[("test", Verdict::Green), ("lint", Verdict::Green)]);
+    let Phase::Publishing(candidate) = world.task(1).phase.clone() else { panic!("nothing is published") };
+    world.decide(Command::PublishEnded {
+        key: world.key(1),
+        commit: candidate.commit,
+        outcome: PublishOutcome::Refused("no".to_owned()),
+    });
+    assert_eq!((world.word(1), world.reason(1)), (StateWord::Parked, "no"));
     assert!(world.decide(Command::Reconfigured).is_empty());
+    let repo = world.key(1).issue.repo;
+    assert!(world.decide(Command::BaseChanged { repo }).is_empty());
     assert!(world.restart().is_empty());
 }
 
