@@ -13,6 +13,7 @@ mod gates;
 mod graph_replay;
 mod http;
 mod keeper;
+mod layers;
 mod scenarios;
 mod serve;
 mod support;
