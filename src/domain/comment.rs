@@ -68,13 +68,16 @@ fn headline(task: &Task) -> String {
             Some(reason) => format!("waits: {reason}"),
             None => "accepted; waits for its turn".to_owned(),
         },
-        Phase::Blocked => format!("blocked: {}", or("by another issue")),
+        Phase::Blocked => format!("blocked: it {}", or("waits for another issue")),
         Phase::Preparing => "preparing the workspace".to_owned(),
         Phase::Running { session, .. } => format!("session {session} is at work"),
         Phase::Gating(_) => or("the gates are running"),
         Phase::Publishing(_) | Phase::InReview(_) if task.merged => or("merged; the issue is to be closed"),
         Phase::Publishing(_) => or("all gates are green; publishing"),
-        Phase::InReview(_) => format!("the pull request waits: {}", or("for a review")),
+        Phase::InReview(_) => match reason {
+            Some(reason) => format!("the pull request waits: {reason}"),
+            None => "the pull request waits for review".to_owned(),
+        },
         Phase::Done => "done".to_owned(),
         Phase::Parked(parking) => format!("parked: {}. {}", plain(&parking.reason), way_out(parking.cause)),
         Phase::Cancelled => format!("cancelled: {}", or("no longer wanted")),
@@ -124,3 +127,6 @@ fn verdict(verdict: Verdict) -> &'static str {
         Verdict::TimedOut => "timed out",
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -143,7 +143,6 @@ fn evolve_task(state: &mut State, key: &TaskKey, what: &TaskEvent, at_ms: i64) -
 
 fn change(task: &mut Task, what: &TaskEvent) {
     match what {
-        TaskEvent::Accepted { .. } => {}
         TaskEvent::Edited { title, text_digest, estimate } => {
             task.title.clone_from(title);
             task.text_digest.clone_from(text_digest);
@@ -204,7 +203,8 @@ fn change(task: &mut Task, what: &TaskEvent) {
         TaskEvent::RotationOrdered { session, .. } => {
             on_session(task, session.0, |session| session.rotation_ordered = true);
         }
-        TaskEvent::Overrun { .. } => {}
+        // An acceptance makes the task, and an overrun only counts in the measures.
+        TaskEvent::Accepted { .. } | TaskEvent::Overrun { .. } => {}
         TaskEvent::Noted { notes } => task.notes = notes.clone(),
         TaskEvent::TurnEnded { session, tree, cost_usd, .. } => {
             task.last_tree = Some(tree.clone());

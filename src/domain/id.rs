@@ -231,6 +231,26 @@ mod tests {
     }
 
     #[test]
+    fn equal_repositories_have_one_hash_and_one_place() {
+        use std::collections::{BTreeSet, HashSet};
+        let spelled = ["Acme/App", "acme/app", "ACME/app", "acme/ap", "ac/meapp", "acm/eapp"];
+        let repos = || spelled.iter().map(|text| text.parse::<RepoRef>().unwrap());
+        assert_eq!(repos().collect::<HashSet<_>>().len(), 4);
+        assert_eq!(repos().collect::<BTreeSet<_>>().len(), 4);
+    }
+
+    #[test]
+    fn counters_count_from_one() {
+        assert_eq!((SessionNo::FIRST, SessionNo::FIRST.next().to_string()), (SessionNo(1), "2".to_owned()));
+    }
+
+    #[test]
+    fn object_ids_are_their_text() {
+        let id = CommitId("abc".to_owned());
+        assert_eq!((id.as_ref(), id.to_string().as_str()), ("abc", "abc"));
+    }
+
+    #[test]
     fn names_that_are_paths_or_options_are_refused() {
         for text in
             ["", "app", "../etc", "a/..", "-a/b", "a/b/c", "a/b#0", "a/b#-1", "a/b#+1", "a/b#", "a b/c#1"]

@@ -111,3 +111,6 @@ fn idle_means_no_session(task: &Task) -> Option<Violation> {
         detail: format!("{} is not at work but has a live session", task.key.issue),
     })
 }
+
+#[cfg(test)]
+mod tests;

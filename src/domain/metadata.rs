@@ -146,3 +146,66 @@ impl Metadata {
         self.priority.clone().unwrap_or(Field { value: Priority::default(), source: Source::Default })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(word: &str, source: Source) -> Metadata {
+        fn from<T>(value: T, source: Source) -> Option<Field<T>> {
+            Some(Field { value, source })
+        }
+        let issue: IssueRef = format!("acme/{word}#1").parse().unwrap();
+        Metadata {
+            difficulty: from(Difficulty::Hard, source),
+            estimated_tokens: from(word.len() as u64, source),
+            files: from(vec![word.to_owned()], source),
+            agent: from(word.to_owned(), source),
+            model: from(word.to_owned(), source),
+            priority: from(Priority::Low, source),
+            blocks: from(vec![issue.clone()], source),
+            blocked_by: from(vec![issue], source),
+            acceptance: from(vec![word.to_owned()], source),
+        }
+    }
+
+    #[test]
+    fn what_is_trusted_more_stays_and_only_gaps_are_filled() {
+        let (block, label) = (said("block", Source::Block), said("label", Source::Label));
+        assert_eq!(block.clone().or(label.clone()), block);
+        assert_eq!(Metadata::default().or(label.clone()), label);
+        let gap = Metadata { model: None, ..block.clone() };
+        assert_eq!(gap.or(label.clone()), Metadata { model: label.model, ..block });
+    }
+
+    #[test]
+    fn provenance_is_marked_on_what_is_said_and_on_nothing_else() {
+        assert_eq!(said("x", Source::Line).read_from(Source::Model), said("x", Source::Model));
+        assert_eq!(Metadata::default().read_from(Source::Model), Metadata::default());
+    }
+
+    #[test]
+    fn what_nobody_said_is_the_default_and_says_so() {
+        let nothing = Metadata::default();
+        assert_eq!(
+            nothing.difficulty_in_force(),
+            Field { value: Difficulty::Medium, source: Source::Default }
+        );
+        assert_eq!(nothing.priority_in_force(), Field { value: Priority::Normal, source: Source::Default });
+        let said = said("x", Source::Label);
+        assert_eq!(said.difficulty_in_force(), Field { value: Difficulty::Hard, source: Source::Label });
+        assert_eq!(said.priority_in_force(), Field { value: Priority::Low, source: Source::Label });
+    }
+
+    #[test]
+    fn words_are_those_of_an_issue() {
+        assert_eq!(
+            [Priority::High, Priority::Normal, Priority::Low].map(Priority::word),
+            ["high", "normal", "low"]
+        );
+        assert_eq!(
+            [Difficulty::Easy, Difficulty::Medium, Difficulty::Hard].map(Difficulty::word),
+            ["easy", "medium", "hard"]
+        );
+    }
+}

@@ -266,3 +266,6 @@ pub fn handover_reason(cause: &HandoverCause) -> String {
         ),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -254,9 +254,7 @@ impl State {
     fn turnout(&self, issue: &IssueRef) -> Option<Turnout> {
         let task = self.tasks.get(issue)?;
         let record = self.issues.get(issue);
-        let priority = record
-            .and_then(|record| record.metadata.priority.as_ref())
-            .map_or(Priority::Normal, |field| field.value);
+        let priority = record.map(|record| record.metadata.priority_in_force().value).unwrap_or_default();
         let created_ms = record.map_or(task.accepted_ms, |record| record.snapshot.created_ms);
         Some(Turnout { priority, created_ms, number: issue.number, issue: issue.clone() })
     }

@@ -273,3 +273,6 @@ fn gate_views(task: &Task, progress: Option<&GateProgress>) -> Vec<GateView> {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -265,8 +265,9 @@ impl Step<'_> {
         }
         let hidden = graph.hidden(issue);
         if hidden > 0 {
+            let blockers = if hidden == 1 { "a blocker".to_owned() } else { format!("{hidden} blockers") };
             parts.push(format!(
-                "has {hidden} blocker(s) in a repository that the bot cannot see: give it access, or remove the dependency"
+                "has {blockers} in a repository that the bot cannot see: give it access, or remove the dependency"
             ));
         }
         parts.join("; ")

@@ -237,7 +237,7 @@ impl Step<'_> {
 
     /// Gives the slot back for a while.
     fn wait(&mut self, key: &TaskKey, why: String, pause_ms: i64) {
-        let reason = format!("{why}; tried again after {} s", pause_ms / 1000);
+        let reason = format!("{}; tried again after {} s", why.trim_end_matches('.'), pause_ms / 1000);
         let not_before_ms = self.now_ms + pause_ms;
         self.emit(key, TaskEvent::Readied { reason: Some(reason), not_before_ms });
     }

@@ -88,8 +88,10 @@ fn hidden_unknown_and_unreadable_blockers_block_and_the_reason_says_what_to_do()
     assert_eq!(world.word(2), StateWord::Blocked);
     assert_eq!(
         world.reason(2),
-        "has 1 blocker(s) in a repository that the bot cannot see: give it access, or remove the dependency"
+        "has a blocker in a repository that the bot cannot see: give it access, or remove the dependency"
     );
+    world.observe(said(2).waits_for_hidden().waits_for_hidden());
+    assert!(world.reason(2).starts_with("has 2 blockers in a repository"), "{}", world.reason(2));
     world.observe(said(3).waits_for(app(1), None));
     assert_eq!(
         world.reason(3),

@@ -129,10 +129,10 @@ impl World {
             7 => Command::Noted { turn, notes: Notes { message: tree.to_owned(), plan: Vec::new() } },
             8..=10 => {
                 let mut report = self.report(tree);
-                report.cut_short = choice % 5 == 0;
-                report.used_tokens = (choice % 2 == 0).then_some(used_tokens);
+                report.cut_short = choice.is_multiple_of(5);
+                report.used_tokens = choice.is_multiple_of(2).then_some(used_tokens);
                 report.window_tokens = Some(window_tokens);
-                report.cost_usd = (choice % 3 == 0).then_some(f64::from(choice) / 7.0);
+                report.cost_usd = choice.is_multiple_of(3).then_some(f64::from(choice) / 7.0);
                 Command::TurnEnded { turn, report: Box::new(report) }
             }
             11 => {

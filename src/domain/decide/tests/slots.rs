@@ -1,7 +1,7 @@
 //! Who starts, in which order, and what the others are told.
 
 use super::*;
-use crate::domain::decide::Slots;
+use crate::domain::{decide::Slots, task::HandoverCause};
 
 fn reason(world: &World, number: u64) -> Option<String> {
     let ahead = world.ready().iter().position(|&other| other == number).unwrap();
@@ -34,6 +34,8 @@ fn no_more_tasks_start_than_there_are_slots_and_the_others_say_what_they_wait_fo
         world.observe(said(number));
     }
     assert_eq!((world.state.active(), world.ready()), (4, vec![5, 6, 7]));
+    assert!(world.state.standing(&app(5)) < world.state.standing(&app(6)));
+    assert_eq!(world.state.standing(&app(1)), None, "who is at work does not stand in line");
     assert_eq!(
         reason(&world, 7).unwrap(),
         "waits for a slot: 4 of 4 tasks are at work (policy.max_tasks) and 2 ready tasks are ahead of it"
@@ -102,6 +104,22 @@ fn no_new_session_begins_while_starting_is_barred() {
     world.passes(1_000);
     world.prepared(1);
     assert_eq!(world.prompt(1), "handover 2.1 small");
+}
+
+#[test]
+fn an_escalation_while_starting_is_barred_is_handed_over_later() {
+    let mut world = World::new().with_large();
+    world.works_on(1);
+    world.turn_ended(1, BASE_TREE);
+    world.turn_ended(1, BASE_TREE);
+    world.rules.start_barred = Some("the disk is full".to_owned());
+    world.turn_ended(1, BASE_TREE);
+    assert_eq!((world.word(1), world.sessions(1)), (StateWord::Ready, vec!["escalated".to_owned()]));
+    world.rules.start_barred = None;
+    world.passes(1_000);
+    world.prepared(1);
+    assert_eq!(world.prompt(1), "handover 2.1 large");
+    assert_eq!(world.turn(1).purpose, Purpose::Handover { cause: HandoverCause::Escalated });
 }
 
 #[test]

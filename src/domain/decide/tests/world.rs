@@ -88,6 +88,11 @@ impl World {
         self
     }
 
+    /// Nothing may start, for this reason.
+    pub(in crate::domain) fn barred(self, why: &str) -> Self {
+        self.with(|rules| rules.start_barred = Some(why.to_owned()))
+    }
+
     pub(in crate::domain) fn with(mut self, change: impl FnOnce(&mut Rules)) -> Self {
         change(&mut self.rules);
         self
