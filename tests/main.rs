@@ -2,7 +2,8 @@
 
 #![allow(
     clippy::unwrap_used,
-    reason = "tests panic where something is not as it has to be, and so do their helpers"
+    clippy::disallowed_methods,
+    reason = "tests panic where something is not as it has to be, and read clocks and environments of their own"
 )]
 
 mod acp;

@@ -171,7 +171,8 @@ mod tests {
             created_ms,
             updated_ms: created_ms,
         };
-        let observation = Observation { snapshot, metadata: Metadata::default(), pull: None, assignment: None };
+        let observation =
+            Observation { snapshot, metadata: Metadata::default(), pull: None, assignment: None };
         decide::apply(state, Command::Observed(Box::new(observation)), &rules(), created_ms);
     }
 
