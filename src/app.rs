@@ -353,9 +353,16 @@ fn listen(ground: &Ground) -> Result<Listening, std::io::Error> {
                 parent: Some("warden".to_owned()),
                 capacity: None,
                 policy: RestartPolicy::default(),
-                on: Placement::Current,
+                // Stuck on the worker's thread it would keep documents from being read as well.
+                on: Placement::Own,
             };
-            spawn::<WebhookActor>(&ground.census, ground.clone(), spec).port::<Deliver>()
+            let actor = spawn::<WebhookActor>(&ground.census, ground.clone(), spec);
+            let port = actor.port::<Deliver>();
+            // A worker that takes the place of one that died has an actor of its own.
+            if let Some(before) = ground.wiring.webhooks.insert(worker, actor) {
+                before.stop();
+            }
+            port
         })
     };
     http::listen(&config.server.host, config.server.port, HTTP_WORKERS, state, ports)
@@ -387,6 +394,11 @@ async fn stop_actors(ground: &Ground) {
     agents.iter().for_each(Mailbox::stop);
     for agent in &agents {
         end!(agent);
+    }
+    let webhooks: Vec<_> = ground.wiring.webhooks.iter().map(|actor| actor.value().clone()).collect();
+    ground.wiring.webhooks.clear();
+    for webhook in &webhooks {
+        end!(webhook);
     }
     let wiring = &ground.wiring;
     end!(

@@ -90,6 +90,8 @@ pub struct Wiring {
     quality: OnceLock<Mailbox<quality::QualityActor>>,
     metrics: OnceLock<Mailbox<metrics::MetricsActor>>,
     warden: OnceLock<Mailbox<warden::Warden>>,
+    /// The actors that take webhooks, by the number of their HTTP worker.
+    pub webhooks: DashMap<usize, Mailbox<webhook::WebhookActor>>,
     /// The actors of running tasks.
     pub agents: DashMap<IssueRef, TaskAgent>,
     fatal: OnceLock<mpsc::UnboundedSender<Fatal>>,

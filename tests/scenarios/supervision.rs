@@ -12,32 +12,45 @@ use crate::support::{
     world::World,
 };
 
+on_both_forges! {
+    the_run_survives_crashes_of_all_actors,
+    an_agents_actor_that_is_given_up_costs_its_session_alone,
+    stuck_actors_are_shown_while_they_are_stuck,
+}
+
+/// All that are there from the start.
+const ROLES: [&str; 7] = ["webhook:0", "queue", "courier", "context_monitor", "quality", "metrics", "warden"];
+
+async fn the_run_survives_crashes_of_all_actors(forge: ForgeUnderTest) {
+    survives_crashes_of(&ROLES, false, forge).await;
+}
+
 /// Makes a test of the same run for each role.
 macro_rules! crashes_of {
-    ($($test:ident: $role:literal),* $(,)?) => {
-        on_both_forges! {
-            $($test),*,
-            an_agents_actor_that_is_given_up_costs_its_session_alone,
-            stuck_actors_are_shown_while_they_are_stuck,
-        }
-        $(async fn $test(forge: ForgeUnderTest) { survives_crashes_of($role, forge).await; })*
+    ($($test:ident: $roles:expr, $of_agent:expr;)*) => {
+        $(
+            #[tokio::test]
+            async fn $test() {
+                survives_crashes_of(&$roles, $of_agent, ForgeUnderTest::simulated().await).await;
+            }
+        )*
     };
 }
 
 crashes_of! {
-    the_run_survives_crashes_of_the_webhook_actor: "webhook:0",
-    the_run_survives_crashes_of_the_queue: "queue",
-    the_run_survives_crashes_of_the_courier: "courier",
-    the_run_survives_crashes_of_the_context_monitor: "context_monitor",
-    the_run_survives_crashes_of_the_quality_actor: "quality",
-    the_run_survives_crashes_of_the_metrics_actor: "metrics",
-    the_run_survives_crashes_of_the_warden: "warden",
-    the_run_survives_a_crash_of_an_agents_actor: "agent",
+    the_run_survives_crashes_of_the_webhook_actor: ["webhook:0"], false;
+    the_run_survives_crashes_of_the_queue: ["queue"], false;
+    the_run_survives_crashes_of_the_courier: ["courier"], false;
+    the_run_survives_crashes_of_the_context_monitor: ["context_monitor"], false;
+    the_run_survives_crashes_of_the_quality_actor: ["quality"], false;
+    the_run_survives_crashes_of_the_metrics_actor: ["metrics"], false;
+    the_run_survives_crashes_of_the_warden: ["warden"], false;
+    the_run_survives_a_crash_of_an_agents_actor: [], true;
 }
 
-/// Five issues are under way, and one agent stands just before the rotation line. The role's memory is damaged and its
-/// handler panics; so again when the gates of another are at work, and when the last issue is. The run ends all the same.
-async fn survives_crashes_of(role: &str, forge: ForgeUnderTest) {
+/// Five issues are under way, and one agent stands just before the rotation line. The memory of these roles, and of that
+/// agent's actor, is damaged and their handlers panic; so again when the next issue is at work. The run ends all the same.
+async fn survives_crashes_of(roles: &[&str], of_agent: bool, forge: ForgeUnderTest) {
     let world = World::on(forge).begin().await;
     let issues = five_issues(&world, AS_ESTIMATED).await;
     let [first, _, long, hard, _] = issues;
@@ -46,17 +59,18 @@ async fn survives_crashes_of(role: &str, forge: ForgeUnderTest) {
     world.until_task(long, "just before the line", before_the_line).await;
     assert_eq!(world.task(first).await["state"], "done");
 
-    let of_agent = role == "agent";
-    let actor = if of_agent { format!("agent:{}#{long}", world.repo) } else { role.to_owned() };
-    world.expect_restart_of(&actor);
-    crash(&world, &actor, 1).await;
-    world.say("read");
-    if !of_agent {
-        world
-            .until("the next one is at work", async || world.task(hard).await["sessions"] != json!([]))
-            .await;
-        crash(&world, &actor, 2).await;
+    roles.iter().for_each(|role| world.expect_restart_of(role));
+    crash(&world, roles, 1).await;
+    if of_agent {
+        let actor = format!("agent:{}#{long}", world.repo);
+        world.expect_restart_of(&actor);
+        // Its task has to wait for the next session, so the queue would end it before anyone could look.
+        assert!(world.running().census().sabotage("queue", Sabotage::Block(BLOCKED)));
+        crash(&world, &[&actor], 1).await;
     }
+    world.say("read");
+    world.until("the next one is at work", async || world.task(hard).await["sessions"] != json!([])).await;
+    crash(&world, roles, 2).await;
     world.until_over().await;
 
     let pulls = world.forge.pulls(&world.repo).await;
@@ -74,17 +88,24 @@ async fn survives_crashes_of(role: &str, forge: ForgeUnderTest) {
     world.leave().await;
 }
 
-async fn crash(world: &World, actor: &str, times: u64) {
-    assert!(world.running().census().sabotage(actor, Sabotage::CorruptAndPanic), "{actor} takes no message");
-    world
-        .until(&format!("{actor} was restarted"), async || {
-            let shown = world.actor(actor).await;
-            shown["restarts"] == times && shown["state"] == "running"
-        })
-        .await;
-    let shown = world.actor(actor).await;
-    let said = shown["last_crash"]["message"].as_str().unwrap();
-    assert!(said.contains("sabotaged") && shown["last_crash"]["at"].is_string(), "{shown:#}");
+async fn crash(world: &World, actors: &[&str], times: u64) {
+    for actor in actors {
+        assert!(
+            world.running().census().sabotage(actor, Sabotage::CorruptAndPanic),
+            "{actor} takes no message"
+        );
+    }
+    for actor in actors {
+        let mut shown = Value::Null;
+        world
+            .until(&format!("{actor} was restarted"), async || {
+                shown = world.actor(actor).await;
+                shown["restarts"] == times && shown["state"] == "running"
+            })
+            .await;
+        let said = shown["last_crash"]["message"].as_str().unwrap();
+        assert!(said.contains("sabotaged") && shown["last_crash"]["at"].is_string(), "{shown:#}");
+    }
 }
 
 /// What the report has to say of these tasks, all of them done.
@@ -158,24 +179,23 @@ async fn stuck_actors_are_shown_while_they_are_stuck(forge: ForgeUnderTest) {
     let long = issues[2];
     world.assign(&issues).await;
     world.until_task(long, "just before the line", |task| task["sessions"][0]["occupancy"] == 0.75).await;
-    for role in ["webhook:0", "queue", "courier", "context_monitor", "quality", "metrics", "warden", "agent"]
-    {
-        let actor = if role == "agent" { format!("agent:{}#{long}", world.repo) } else { role.to_owned() };
+    let agent = format!("agent:{}#{long}", world.repo);
+    for actor in ROLES.into_iter().chain([agent.as_str()]) {
         let began = Instant::now();
         assert!(
-            world.running().census().sabotage(&actor, Sabotage::Block(BLOCKED)),
+            world.running().census().sabotage(actor, Sabotage::Block(BLOCKED)),
             "{actor} takes no message"
         );
         // Something to wait in the mailbox: the same again.
         assert!(
-            world.running().census().sabotage(&actor, Sabotage::Block(Duration::ZERO)),
+            world.running().census().sabotage(actor, Sabotage::Block(Duration::ZERO)),
             "{actor} takes no message"
         );
         let mut shown = Value::Null;
         world
             .until(&format!("{actor} is shown as stuck"), async || {
                 let asked = Instant::now();
-                shown = world.actor(&actor).await;
+                shown = world.actor(actor).await;
                 assert!(asked.elapsed() < Duration::from_secs(1), "the answer took {:?}", asked.elapsed());
                 shown["state"] == "stuck"
             })
@@ -186,7 +206,7 @@ async fn stuck_actors_are_shown_while_they_are_stuck(forge: ForgeUnderTest) {
         assert!(shown["mailbox"]["depth"].as_u64() >= Some(1), "{shown:#}");
         assert!(shown["mailbox"]["oldest_ms"].as_u64() > Some(0), "{shown:#}");
         world
-            .until(&format!("{actor} goes on"), async || world.actor(&actor).await["state"] == "running")
+            .until(&format!("{actor} goes on"), async || world.actor(actor).await["state"] == "running")
             .await;
     }
     world.say("read");

@@ -90,6 +90,8 @@ impl Staging {
             ("PATH".to_owned(), std::env::var("PATH").unwrap()),
             ("HOME".to_owned(), folder.path().join("home").display().to_string()),
         ]);
+        // A fresh connection for each request, so that all workers of the coordinator's get some.
+        let http = reqwest::Client::builder().pool_max_idle_per_host(0).build().unwrap();
         let options = Options { config, exe: exe(folder.path()), environment };
         World {
             forge,
@@ -99,7 +101,7 @@ impl Staging {
             gates,
             hooked,
             running: None,
-            http: reqwest::Client::new(),
+            http,
             expected: Mutex::default(),
             restarted: Mutex::default(),
         }
