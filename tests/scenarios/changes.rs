@@ -95,6 +95,9 @@ async fn reopened_starts_the_next_generation(forge: ForgeUnderTest) {
     world.until_state(issue, "done").await;
     let more = json!({ "write": { "path": format!("work/{issue}-more.txt"), "content": "done\n" } });
     world.script(issue, &script(&[turn(json!([more]))]));
+    // Until then a real forge closes the issue once more, for the sake of the merged commit.
+    let merged = world.forge.branch(&world.repo, "main").await.unwrap();
+    world.forge.await_push(&world.repo, &merged).await;
     world.forge.reopen(&world.repo, issue).await;
     world.until_task(issue, "done again", |task| task["generation"] == 2 && task["state"] == "done").await;
     assert_eq!(world.forge.pulls(&world.repo).await.len(), 2);

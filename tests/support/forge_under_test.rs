@@ -214,15 +214,16 @@ impl ForgeUnderTest {
             git(&["rev-parse", "HEAD"]).unwrap()
         });
         let commit = pushed.await.unwrap();
-        if self.kind == Kind::Real {
-            self.await_push(repo, &commit).await;
-        }
+        self.await_push(repo, &commit).await;
         commit
     }
 
-    /// Waits until a real forge has done what follows from a push: it does so in its own time, and until then
-    /// a new repository still counts as empty.
-    async fn await_push(&self, repo: &str, commit: &str) {
+    /// Waits until a real forge has done what follows from a push or a merge: it does so in its own time, and until
+    /// then a new repository still counts as empty, and a commit that closes an issue has yet to close it.
+    pub async fn await_push(&self, repo: &str, commit: &str) {
+        if self.kind == Kind::Simulated {
+            return;
+        }
         let feed = format!("repos/{repo}/activities/feeds?limit=20");
         self.until(&format!("{repo} takes notice of {commit}"), async || {
             let told = self.ask(Some(&self.admin), Method::GET, &feed, None).await;
