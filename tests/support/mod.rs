@@ -3,6 +3,7 @@
 
 pub mod forge_under_test;
 pub mod git;
+mod leaving;
 pub mod leftovers;
 pub mod real_gitea;
 pub mod receiver;

@@ -2,7 +2,7 @@
 //! the coordinator itself, in this process, reached as from outside: by signed webhooks and over HTTP.
 //!
 //! A test stages a world, drives it, waits for what should come, and leaves it. Leaving asserts that nothing is left
-//! over: see [`World::leave`].
+//! over: see `leaving`.
 #![allow(clippy::disallowed_methods, reason = "tests wait against a deadline")]
 
 use std::{
@@ -29,7 +29,7 @@ use super::{forge_under_test::ForgeUnderTest, git::git, leftovers::processes_of}
 pub const SECRET: &str = "s3cret";
 /// No wait is longer.
 const PATIENCE: Duration = Duration::from_secs(90);
-const LOOK: Duration = Duration::from_millis(25);
+pub(super) const LOOK: Duration = Duration::from_millis(25);
 
 /// The gates of a staged repository, unless it brings others. Both are red while no issue's work is there.
 pub const GATES: &str = r#"
@@ -121,15 +121,15 @@ pub struct World {
     /// The repository, as `owner/name`.
     pub repo: String,
     options: Options,
-    folder: TempDir,
-    gates: BTreeSet<String>,
+    pub(super) folder: TempDir,
+    pub(super) gates: BTreeSet<String>,
     hooked: bool,
     running: Option<Running>,
     http: reqwest::Client,
     /// How each issue has to end, by repository and number.
-    expected: Mutex<BTreeMap<(String, u64), String>>,
+    pub(super) expected: Mutex<BTreeMap<(String, u64), String>>,
     /// Actors that were made to crash.
-    restarted: Mutex<BTreeSet<String>>,
+    pub(super) restarted: Mutex<BTreeSet<String>>,
 }
 
 impl World {
@@ -216,11 +216,6 @@ impl World {
     /// The same for an issue of another repository.
     pub fn expect_in(&self, repo: &str, issue: u64, state: &str) {
         self.expected.lock().unwrap().insert((repo.to_owned(), issue), state.to_owned());
-    }
-
-    /// Not one of the coordinator's: no task is expected.
-    pub fn expect_nothing_of(&self, issue: u64) {
-        self.expected.lock().unwrap().remove(&(self.repo.clone(), issue));
     }
 
     /// An actor that the test makes crash.
@@ -349,7 +344,7 @@ impl World {
         self.git_in(&self.repo, args).await
     }
 
-    async fn git_in(&self, repo: &str, args: &[&str]) -> Result<String, String> {
+    pub(super) async fn git_in(&self, repo: &str, args: &[&str]) -> Result<String, String> {
         let (url, owner) = (format!("{}/{repo}.git", self.forge.url()), self.forge.owner.clone());
         let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
         let read = tokio::task::spawn_blocking(move || {
@@ -399,96 +394,6 @@ impl World {
         tokio::task::spawn_blocking(move || running.stop()).await.unwrap();
     }
 
-    /// Leaves the world: every task ended as expected; one bot comment per issue, which says how it stands; at most one
-    /// pull request per generation; every published commit green in the forge's statuses and by its tree in the report;
-    /// no invariant broken; no actor restarted but those that the test crashed; after the stop no process and no folder
-    /// that could not be removed.
-    pub async fn leave(mut self) {
-        self.until_over().await;
-        let expected = self.expected.lock().unwrap().clone();
-        self.until("the agents' actors are gone", async || {
-            let actors = self.read("/actors").await;
-            let mut ids = actors["actors"].as_array().unwrap().iter().map(|actor| &actor["id"]);
-            !ids.any(|id| id.as_str().unwrap().starts_with("agent:"))
-        })
-        .await;
-        for ((repo, issue), state) in &expected {
-            let says = headline(state);
-            self.until(&format!("the comment on {repo}#{issue} says `{says}`"), async || {
-                self.comments(repo, *issue).await.iter().any(|body| body.contains(says))
-            })
-            .await;
-            let comments = self.comments(repo, *issue).await;
-            assert_eq!(comments.len(), 1, "one comment on {repo}#{issue}: {comments:#?}");
-        }
-        let tasks = self.tasks().await;
-        assert_eq!(tasks.len(), expected.len(), "tasks of the expected issues alone: {tasks:#?}");
-        let repositories: BTreeSet<&String> = expected.keys().map(|(repo, _)| repo).collect();
-        for repo in repositories {
-            self.assert_published(repo, &tasks).await;
-        }
-        self.assert_metrics().await;
-        self.assert_restarts().await;
-        self.stop().await;
-        let began = Instant::now();
-        let mut left = self.processes();
-        while !left.is_empty() && began.elapsed() < Duration::from_secs(2) {
-            tokio::time::sleep(LOOK).await;
-            left = self.processes();
-        }
-        assert!(left.is_empty(), "processes left behind: {left:#?}");
-        self.folder.close().unwrap();
-    }
-
-    async fn assert_published(&self, repo: &str, tasks: &[Value]) {
-        let pulls = self.forge.pulls(repo).await;
-        let heads: BTreeSet<&str> = pulls.iter().filter_map(|pull| pull["head"]["ref"].as_str()).collect();
-        assert_eq!(heads.len(), pulls.len(), "one pull request per generation: {heads:?}");
-        let log = ["log", "--all", "--grep=^Mosaic-Issue: ", "--format=%H %T"];
-        let log = self.git_in(repo, &log).await.unwrap();
-        let published: BTreeMap<&str, &str> = log.lines().filter_map(|line| line.split_once(' ')).collect();
-        for commit in published.keys() {
-            let statuses = self.forge.statuses(repo, commit).await;
-            let green: BTreeSet<&str> = statuses
-                .iter()
-                .filter(|status| status["status"] == "success")
-                .filter_map(|status| status["context"].as_str()?.strip_prefix("mosaic/"))
-                .collect();
-            let wanted: BTreeSet<&str> = self.gates.iter().map(String::as_str).collect();
-            assert_eq!(green, wanted, "statuses of {commit}: {statuses:#?}");
-        }
-        for task in tasks.iter().filter(|task| task["state"] == "done" || task["state"] == "in_review") {
-            if !task["issue"].as_str().unwrap().starts_with(&format!("{repo}#")) {
-                continue;
-            }
-            let commit = task["commit"].as_str().unwrap();
-            let tree = published.get(commit).unwrap_or_else(|| panic!("{commit} is not there: {task:#}"));
-            for gate in task["gates"].as_array().unwrap() {
-                assert_eq!((&gate["verdict"], &gate["tree"]), (&json!("green"), &json!(tree)), "{task:#}");
-            }
-            let number = task["pull_request"].as_u64().unwrap();
-            let pull = pulls.iter().find(|pull| pull["number"] == number).unwrap();
-            assert_eq!(pull["merged"], task["state"] == "done", "{task:#}");
-        }
-        let quality = self.measure("quality").await;
-        assert_ne!(quality["met"], false, "{quality}");
-    }
-
-    async fn assert_metrics(&self) {
-        let (_, text) = self.ask("/metrics").await;
-        let text = text.as_str().unwrap();
-        let broken = text.lines().find(|line| line.starts_with("mosaic_invariant_violations_total"));
-        assert_eq!(broken, Some("mosaic_invariant_violations_total 0"), "{text}");
-    }
-
-    async fn assert_restarts(&self) {
-        let expected = self.restarted.lock().unwrap().clone();
-        for actor in self.read("/actors").await["actors"].as_array().unwrap() {
-            let id = actor["id"].as_str().unwrap();
-            assert!(actor["restarts"] == 0 || expected.contains(id), "unexpected restart: {actor:#}");
-        }
-    }
-
     /// What a person would look at when something does not come.
     async fn told(&self) -> String {
         let mut told = String::new();
@@ -497,19 +402,6 @@ impl World {
             told += &format!("{path} {status}: {body:#}\n");
         }
         told
-    }
-}
-
-/// What the comment on an issue says of a task in a state.
-fn headline(state: &str) -> &'static str {
-    match state {
-        "blocked" => "blocked: ",
-        "ready" => "accepted; waits for its turn",
-        "in_review" => "the pull request waits",
-        "done" => "** done.",
-        "parked" => "parked: ",
-        "cancelled" => "cancelled: ",
-        other => panic!("no task ends as {other}"),
     }
 }
 
