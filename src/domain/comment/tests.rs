@@ -63,7 +63,7 @@ fn a_comment_on_red_gates() {
     world.verified(7, &[("test", Verdict::CouldNotRun), ("lint", Verdict::Red)]);
     assert_snapshot!(shown(&world, 7), @r#"
     <!-- mosaic:comment=acme/app#7 -->
-    **Mosaic Coordinator:** parked: the gate test could not run: `cargo test` did not start. It goes on by itself once the coordinator's configuration says more.
+    **Mosaic Coordinator:** parked: the gate test could not run: `cargo test` did not start. It is looked at again when the base branch is pushed to, and when the coordinator reloads or starts.
 
     - model: `small` (free) with agent `mine`: `small` is the cheapest of those capable of medium issues whose window covers twice the estimate of 60000 tokens: free, window 200000 tokens
     - estimate: 60000 tokens (60000 tokens, the default for medium issues)
@@ -95,6 +95,8 @@ fn the_sentence_follows_the_task() {
     assert_snapshot!(headline_of(&world, 7), @"the gates could not be asked and are asked again: no space left.");
     world.green(7);
     assert_snapshot!(headline_of(&world, 7), @"all gates are green; publishing.");
+    world.decide(Command::PublishDelayed { key: key(&world), reason: "the forge is down".to_owned() });
+    assert_snapshot!(headline_of(&world, 7), @"publishing is tried again: the forge is down.");
     world.pushed(7);
     world.publish_ended(7, PublishOutcome::WaitsForReview(None));
     assert_snapshot!(headline_of(&world, 7), @"the pull request waits for review.");
@@ -129,7 +131,7 @@ fn a_parked_task_says_what_takes_it_up_again() {
     world.rules.gates.clear();
     world.observe(said(7));
     world.prepared(7);
-    assert_snapshot!(headline_of(&world, 7), @"parked: no gates are defined: add [gates.NAME] to `.mosaic.toml` on main or to the configuration. It goes on by itself once the coordinator's configuration says more.");
+    assert_snapshot!(headline_of(&world, 7), @"parked: no gates are defined: add [gates.NAME] to `.mosaic.toml` on main or to the configuration. It is looked at again when the base branch is pushed to, and when the coordinator reloads or starts.");
 
     let mut world = World::new();
     world.publishes(7, "t1");

@@ -158,6 +158,8 @@ fn every_event() -> Vec<TaskEvent> {
         },
         TaskEvent::Escalated { route: route() },
         TaskEvent::PublishStarted { candidate: candidate() },
+        TaskEvent::PublishDelayed { reason: "the forge is down".to_owned() },
+        TaskEvent::AssignmentNoted { assignment: 4 },
         TaskEvent::Pushed { commit: candidate().commit, tree: candidate().tree },
         TaskEvent::PullOpened { number: 12 },
         TaskEvent::BaseMoved { ground: ground(), candidate: candidate() },

@@ -117,6 +117,18 @@ fn a_task_parked_for_its_work_is_not_taken_up_by_a_new_configuration() {
 }
 
 #[test]
+fn a_reload_ends_the_waits() {
+    let mut world = World::new();
+    world.works_on(1);
+    world.failed(1, "the agent `mine` cannot be started", Fault::Configuration);
+    world.works_on(2);
+    world.failed(2, "it fell over", Fault::Agent);
+    world.rules.unusable_agents.insert("mine".to_owned(), "not logged in".to_owned());
+    world.decide(Command::Reconfigured);
+    assert_eq!((world.word(1), world.word(2)), (StateWord::Preparing, StateWord::Preparing));
+}
+
+#[test]
 fn the_cheapest_capable_model_is_chosen_when_the_task_starts() {
     let mut world = World::new().with_large();
     world.observe(said(1));

@@ -57,6 +57,19 @@ fn a_parked_task_starts_anew_when_it_is_assigned_again() {
 }
 
 #[test]
+fn a_parked_task_starts_anew_when_it_was_taken_away_and_given_back_between_two_looks() {
+    let mut world = parked();
+    assert_eq!(kinds(&world.observe(said(7).assigned_by(4))), ["assignment_noted"]);
+    assert!(world.observe(said(7).assigned_by(4)).is_empty(), "the assignment that it was parked under");
+    assert!(world.observe(said(7).assigned_by(3)).is_empty(), "nor an earlier one");
+    assert!(world.observe(said(7)).is_empty(), "nor an unknown one");
+    world.observe(said(7).assigned_by(9));
+    assert_eq!((world.word(7), world.task(7).key.generation.0), (StateWord::Preparing, 2));
+    assert_eq!(restarts_by_person(&world), 1);
+    assert_eq!(world.task(7).assignment, None, "what the next one is parked under is not known yet");
+}
+
+#[test]
 fn a_parked_task_whose_issue_is_closed_is_cancelled() {
     let mut world = parked();
     world.observe(said(7).closed());

@@ -75,6 +75,7 @@ impl World {
                 if hidden {
                     look = look.waits_for_hidden();
                 }
+                look.assignment = Some(i64::from(pull % 3));
                 look.pull =
                     [PullState::Open, PullState::Merged, PullState::Closed].get(usize::from(pull)).copied();
                 self.observe(look);
@@ -154,9 +155,11 @@ impl World {
                 let outcome = self.outcome(choice, tree);
                 Command::PublishEnded { key, commit, outcome }
             }
-            _ => match choice % 3 {
+            _ => match choice % 5 {
                 0 => Command::Closed { key },
                 1 => Command::CloseRefused { key, reason: text() },
+                2 => Command::PublishDelayed { key, reason: text() },
+                3 => Command::BaseChanged { repo: key.issue.repo },
                 _ => Command::CommentPosted { key, id: 5, digest: tree.to_owned() },
             },
         })

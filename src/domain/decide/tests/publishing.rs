@@ -165,6 +165,50 @@ fn what_the_forge_does_not_allow_waits_with_the_reason() {
     world.publishes(1, "t1");
     world.publish_ended(1, PublishOutcome::WaitsForReview(Some("needs two approvals".to_owned())));
     assert_eq!((world.word(1), world.reason(1)), (StateWord::InReview, "needs two approvals"));
+    assert!(world.publish_order(1).merge, "it is tried again now and then");
+    let again = PublishOutcome::WaitsForReview(Some("needs two approvals".to_owned()));
+    assert!(world.publish_ended(1, again).is_empty(), "said once");
+    let other = PublishOutcome::WaitsForReview(Some("needs one approval".to_owned()));
+    world.publish_ended(1, other);
+    assert_eq!(world.reason(1), "needs one approval");
+    world.pushed(1);
+    world.publish_ended(1, PublishOutcome::Merged);
+    world.closed(1);
+    assert_eq!((world.word(1), world.sessions(1)), (StateWord::Done, vec!["finished".to_owned()]));
+}
+
+#[test]
+fn what_waits_by_policy_is_left_to_the_person() {
+    let mut world = World::new().with(|rules| rules.policy.merge = MergePolicy::PullRequest);
+    world.publishes(1, "t1");
+    world.publish_ended(1, PublishOutcome::WaitsForReview(Some("a word".to_owned())));
+    assert_eq!(world.work_order(1), None);
+}
+
+#[test]
+fn a_base_that_moved_under_a_waiting_pull_request_goes_through_the_gates() {
+    let mut world = World::new();
+    world.publishes(1, "t1");
+    world.publish_ended(1, PublishOutcome::WaitsForReview(Some("needs two approvals".to_owned())));
+    let outcome = moved(&world, "base-2", "t2");
+    world.publish_ended(1, outcome);
+    assert_eq!(world.word(1), StateWord::Gating);
+    world.red(1);
+    assert_eq!(world.prompt(1), "handover 2.1 small", "its session was finished");
+}
+
+#[test]
+fn publishing_that_fails_for_a_while_says_so() {
+    let mut world = World::new();
+    world.publishes(1, "t1");
+    let key = world.key(1);
+    let delayed = |reason: &str| Command::PublishDelayed { key: key.clone(), reason: reason.to_owned() };
+    assert_eq!(kinds(&world.decide(delayed("the forge is down"))), ["publish_delayed"]);
+    assert_eq!(world.reason(1), "publishing is tried again: the forge is down");
+    assert!(world.decide(delayed("the forge is down")).is_empty(), "said once");
+    world.merges(1);
+    assert!(world.decide(delayed("late")).is_empty());
+    assert_eq!((world.word(1), world.reason(1)), (StateWord::Done, ""));
 }
 
 #[test]

@@ -14,6 +14,7 @@ pub(in crate::domain) struct Said {
     pub(in crate::domain) snapshot: IssueSnapshot,
     pub(in crate::domain) metadata: Metadata,
     pub(in crate::domain) pull: Option<PullState>,
+    pub(in crate::domain) assignment: Option<i64>,
 }
 
 pub(in crate::domain) fn said(number: u64) -> Said {
@@ -36,6 +37,7 @@ pub(in crate::domain) fn said_of(issue: &IssueRef) -> Said {
         },
         metadata: Metadata::default(),
         pull: None,
+        assignment: None,
     }
 }
 
@@ -120,6 +122,12 @@ impl Said {
 
     pub(in crate::domain) fn wants_model(mut self, model: &str) -> Self {
         self.metadata.model = field(model.to_owned());
+        self
+    }
+
+    /// The forge's history says which assignment is the bot's last.
+    pub(in crate::domain) fn assigned_by(mut self, assignment: i64) -> Self {
+        self.assignment = Some(assignment);
         self
     }
 

@@ -43,6 +43,7 @@ fn facts_of_the_task(key: &TaskKey) -> Vec<Command> {
         Command::Overrun { key: key.clone(), session: SessionNo::FIRST },
         Command::SessionLost { key: key.clone(), cause: "late".into() },
         Command::VerifyFailed { key: key.clone(), reason: "late".into() },
+        Command::PublishDelayed { key: key.clone(), reason: "late".into() },
         Command::Pushed { key: key.clone(), commit: CommitId("late".into()), tree: TreeId("late".into()) },
         Command::PullOpened { key: key.clone(), number: 77 },
         Command::CommentPosted { key, id: 1, digest: "late".into() },

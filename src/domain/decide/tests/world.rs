@@ -124,8 +124,8 @@ impl World {
     }
 
     pub(in crate::domain) fn observe(&mut self, said: Said) -> Vec<Event> {
-        let Said { snapshot, metadata, pull } = said;
-        self.decide(Command::Observed(Box::new(Observation { snapshot, metadata, pull, assignment: None })))
+        let Said { snapshot, metadata, pull, assignment } = said;
+        self.decide(Command::Observed(Box::new(Observation { snapshot, metadata, pull, assignment })))
     }
 
     pub(in crate::domain) fn passes(&mut self, ms: i64) -> Vec<Event> {
