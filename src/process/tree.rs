@@ -115,7 +115,8 @@ pub(super) fn kill_session(session: Pid) -> io::Result<usize> {
     for process in &members {
         signal(process.pid, Signal::KILL);
     }
-    Ok(members.len())
+    // The keeper itself leads the session; it may take a moment to be seen as gone, and is no leftover.
+    Ok(members.iter().filter(|process| process.pid != session.as_raw_pid()).count())
 }
 
 /// The tree below this very process, which must be a subreaper and have no other children.

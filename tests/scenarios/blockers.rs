@@ -30,9 +30,7 @@ async fn a_blocked_issue_starts_when_its_last_blocker_closes(forge: ForgeUnderTe
     let named = |number| json!(format!("{}#{number}", world.repo));
     let task = world.until_state(issue, "blocked").await;
     assert_eq!(task["blocked_by"], json!([named(one), named(two)]), "{task:#}");
-    world
-        .until_comment(issue, &format!("blocked: waits for {}#{one} and {}#{two}", world.repo, world.repo))
-        .await;
+    world.until_comment(issue, &format!("waits for {}#{one} and {}#{two}", world.repo, world.repo)).await;
 
     world.forge.close(&world.repo, one).await;
     let task =

@@ -27,6 +27,18 @@ fn an_honest_state_breaks_none() {
 }
 
 #[test]
+fn what_was_not_touched_is_not_looked_at() {
+    let mut world = World::new();
+    world.works_on(7);
+    world.publishes(8, "t1");
+    let mut state = world.state.clone();
+    state.change_task(&app(7), |task| task.sessions[0].ended = Some(Ended::Failed));
+    assert_eq!(violations_among(&state, [&app(8), &app(99)]), []);
+    assert_eq!(violations_among(&state, [&app(8), &app(7)]), violations(&state));
+    assert_eq!(names(&violations(&state)), ["I3"]);
+}
+
+#[test]
 fn two_live_sessions_break_i3() {
     let mut world = World::new();
     world.works_on(7);
