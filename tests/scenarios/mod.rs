@@ -35,3 +35,4 @@ mod merging;
 mod supervision;
 mod webhooks;
 mod whole_loop;
+mod withdrawn;
