@@ -20,6 +20,7 @@ on_both_forges! {
     a_gate_that_does_not_end_is_timed_out_and_continued,
     gates_run_side_by_side,
     no_gates_parks_until_some_are_configured,
+    no_gates_parks_until_some_are_pushed,
 }
 
 /// Changes something in every turn, and never gets it right.
@@ -204,5 +205,19 @@ async fn no_gates_parks_until_some_are_configured(forge: ForgeUnderTest) {
     config.gates = crate::support::world::config_of(&file).gates;
     assert_eq!(config.gates["test"].timeout_ms, Duration::from_secs(600).as_millis() as u64);
     world.running().reload(&config);
+    world.leave().await;
+}
+
+async fn no_gates_parks_until_some_are_pushed(forge: ForgeUnderTest) {
+    let world = World::on(forge).gates(&["test"], "").begin().await;
+    let issue = world.issue("Nobody would check it", "", diligent).await;
+    world.assign(&[issue]).await;
+    world.until_state(issue, "parked").await;
+    let test = GATES.split_once("[gates.test]").unwrap().1;
+    let rules = format!("[gates.test]{test}");
+    let files = [(".mosaic.toml", rules.as_str())];
+    world.forge.push(&world.forge.owner, &world.repo, "main", &files, "Say what has to be green").await;
+    world.until_state(issue, "done").await;
+    assert_eq!(world.task(issue).await["generation"], 1, "nobody set it going again");
     world.leave().await;
 }
