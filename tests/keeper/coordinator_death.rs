@@ -5,6 +5,7 @@
 use std::path::PathBuf;
 use std::process::Stdio;
 
+use mosaic_coordinator::process::Keeper;
 use rustix::process::Signal;
 use tokio::process::{Child, Command};
 
@@ -37,10 +38,11 @@ fn coordinator(bench: &Bench) -> Child {
 #[allow(clippy::disallowed_methods)]
 async fn coordinator_to_be_killed() {
     let Ok(folder) = std::env::var(FOLDER) else { return };
-    let bench = Bench::new();
+    // No folder of its own: who is killed does not tidy up.
+    let keeper = Keeper::at(PathBuf::from(env!("CARGO_BIN_EXE_mosaic-coordinator")));
     let mut trees = Vec::new();
     for _ in 0..2 {
-        trees.push(bench.start(spec_in(&PathBuf::from(&folder), "sh", &["-c", TREE])).await.unwrap());
+        trees.push(keeper.start(spec_in(&PathBuf::from(&folder), "sh", &["-c", TREE])).await.unwrap());
     }
     trees[0].wait().await;
 }
