@@ -205,6 +205,18 @@ async fn stuck_actors_are_shown_while_they_are_stuck(forge: ForgeUnderTest) {
         assert!(shown["current"]["for_ms"].as_u64() >= Some(200), "{shown:#}");
         assert!(shown["mailbox"]["depth"].as_u64() >= Some(1), "{shown:#}");
         assert!(shown["mailbox"]["oldest_ms"].as_u64() > Some(0), "{shown:#}");
+        // One more, and it is seen to grow while the handler still blocks.
+        assert!(
+            world.running().census().sabotage(actor, Sabotage::Block(Duration::ZERO)),
+            "{actor} takes no message"
+        );
+        world
+            .until(&format!("the mailbox of {actor} is seen to grow"), async || {
+                let later = world.actor(actor).await;
+                let grew = |what: &str| later["mailbox"][what].as_u64() > shown["mailbox"][what].as_u64();
+                later["state"] == "stuck" && grew("depth") && grew("oldest_ms")
+            })
+            .await;
         world
             .until(&format!("{actor} goes on"), async || world.actor(actor).await["state"] == "running")
             .await;
